@@ -1,0 +1,62 @@
+"""Errors that a user can meet; each says place, rule, value and remedy in one line.
+
+ClarSweepsError
+├── UsageError             the user can mend it: exit code 2
+│   ├── ConfigError            a sweep file, a field, an override
+│   ├── DataError              a dataset, a clip, a cache
+│   ├── RecordError            a run folder or a record in it
+│   ├── DependencyError        an optional package that is not installed
+│   └── RunLockedError         another process works in the run folder
+├── DivergedError          a loss that is not finite: ends one trial
+└── CheckpointError        a checkpoint that is truncated or of another trial
+"""
+
+
+class ClarSweepsError(Exception):
+    """Root of all errors that this project raises on purpose."""
+
+
+class UsageError(ClarSweepsError):
+    """Something the user gave is wrong; nothing was started."""
+
+
+class ConfigError(UsageError):
+    """One or more faults of a sweep file, a field or an override."""
+
+
+class DataError(UsageError):
+    """A dataset is absent, incomplete, corrupt, or a clip cannot be used."""
+
+
+class RecordError(UsageError):
+    """A run folder or a record in it is absent or cannot be read."""
+
+
+class DependencyError(UsageError):
+    """An optional package is needed and not installed."""
+
+
+class RunLockedError(UsageError):
+    """Another process holds the run folder."""
+
+
+class DivergedError(ClarSweepsError):
+    """The loss is not finite."""
+
+    def __init__(self, *, epoch: int, step: int, loss: float) -> None:
+        super().__init__(f"loss is {loss} at epoch {epoch}, step {step}; lower the learning rate")
+        self.epoch = epoch
+        self.step = step
+        self.loss = loss
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the three numbers: the default would pass the message alone."""
+        return (_diverged, (self.epoch, self.step, self.loss))
+
+
+def _diverged(epoch: int, step: int, loss: float) -> DivergedError:
+    return DivergedError(epoch=epoch, step=step, loss=loss)
+
+
+class CheckpointError(ClarSweepsError):
+    """A checkpoint is truncated, corrupt, or belongs to another trial."""

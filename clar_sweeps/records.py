@@ -1,0 +1,231 @@
+"""What a trial leaves behind: a folder of plain files, the same with and without Ray.
+
+    RUN/
+      plan.json            the sweep as it was expanded last
+      trials/NAME_ID/      one folder a trial; untrained/NAME_ID/ the encoders before training
+        config.json        format, semantics, id, name, config: written first
+        history.jsonl      a line an epoch: loss, learning rate, time; metrics where evaluated
+        summary.json       state, metrics, error, cost, provenance: written last, by rename
+
+The presence of `summary.json` means that the trial has ended; nothing else does.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from clar_sweeps.config import SEMANTICS, Trial, TrialConfig, make_trial, parse_config
+from clar_sweeps.errors import RecordError
+
+FORMAT = 1
+# How an ended trial ended; a folder without a summary is unfinished.
+EndState = Literal["done", "failed", "diverged"]
+State = Literal["done", "failed", "diverged", "unfinished", "missing"]
+
+
+class Record(NamedTuple):
+    """One trial's folder as read: its trial, state, and what it has written so far."""
+
+    trial: Trial
+    state: State
+    summary: dict[str, Any]  # empty while unfinished
+    history: list[dict[str, Any]]
+    folder: Path
+
+
+def trial_folder(run: Path, trial: Trial) -> Path:
+    """Folder of a trial in a run; untrained encoders have a room of their own."""
+    return run / ("trials" if trial.config.epochs else "untrained") / trial.folder
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file aside, sync it and rename it: a killed process leaves the old file or the new.
+
+    Raises:
+        OSError: The disk is full or not writable; the old file stands.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).chmod(0o644)
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write plain data as JSON, atomically."""
+    write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RecordError: Absent, unreadable or not an object.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecordError(f"{path}: does not exist; check the run folder") from error
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: is not readable JSON; remove it and run again") from error
+    if not isinstance(data, dict):
+        raise RecordError(f"{path}: is not a JSON object; remove it and run again")
+    return data
+
+
+def write_config(folder: Path, trial: Trial) -> None:
+    """Open a trial's record."""
+    write_json(
+        folder / "config.json",
+        {
+            "format": FORMAT,
+            "semantics": SEMANTICS,
+            "id": trial.id,
+            "name": trial.name,
+            "config": trial.config.model_dump(mode="json"),
+        },
+    )
+
+
+def append_history(folder: Path, row: Mapping[str, Any]) -> None:
+    """Add the line of one epoch."""
+    with (folder / "history.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Rows written so far; a last line that a kill cut short is left out."""
+    path = folder / "history.jsonl"
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def cut_history(folder: Path, *, epoch: int) -> None:
+    """Drop rows beyond an epoch: a trial that resumes there writes them again."""
+    rows = [row for row in read_history(folder) if row["epoch"] <= epoch]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    write_atomically(folder / "history.jsonl", text.encode())
+
+
+def write_summary(
+    folder: Path,
+    trial: Trial,
+    *,
+    state: EndState,
+    metrics: Mapping[str, float],
+    cost: Mapping[str, float],
+    provenance: Mapping[str, Any],
+    error: Mapping[str, str] | None = None,
+) -> None:
+    """Close a trial's record; the last thing a trial writes.
+
+    Args:
+        folder: The trial's folder.
+        trial: The trial.
+        state: How it ended.
+        metrics: Final metrics as fractions, such as `test_top1`.
+        cost: Seconds and rates, such as `train_seconds`.
+        provenance: Versions, hardware, digest of the dataset.
+        error: type, message and traceback of a trial that failed or diverged.
+    """
+    write_json(
+        folder / "summary.json",
+        {
+            "format": FORMAT,
+            "id": trial.id,
+            "name": trial.name,
+            "state": state,
+            "metrics": dict(metrics),
+            "cost": dict(cost),
+            "error": dict(error) if error else None,
+            "provenance": dict(provenance),
+        },
+    )
+
+
+def read_record(folder: Path) -> Record:
+    """Read a trial's folder.
+
+    Raises:
+        RecordError: A file is absent or damaged, or of a format this version does not know.
+    """
+    opened = read_json(folder / "config.json")
+    if opened.get("format") != FORMAT:
+        raise RecordError(
+            f"{folder / 'config.json'}: format is {opened.get('format')}, expected {FORMAT}; "
+            "use the version that wrote it"
+        )
+    config = parse_config(opened.get("config", {}))
+    if not isinstance(config, TrialConfig):
+        raise RecordError(f"{folder / 'config.json'}: {config[0].message}; remove the folder")
+    trial = make_trial(config)._replace(id=str(opened["id"]))
+    ended = (folder / "summary.json").exists()
+    summary = read_json(folder / "summary.json") if ended else {}
+    state: State = summary.get("state", "failed") if ended else "unfinished"
+    return Record(trial, state, summary, read_history(folder), folder)
+
+
+def read_records(run: Path, kind: Literal["trials", "untrained"] = "trials") -> list[Record]:
+    """All records of a run, in the order of their names."""
+    folders = sorted((run / kind).glob("*/config.json"))
+    return [read_record(path.parent) for path in folders]
+
+
+def state_of(run: Path, trial: Trial) -> State:
+    """State of a planned trial, from its files alone."""
+    folder = trial_folder(run, trial)
+    if (folder / "summary.json").exists():
+        state: State = read_json(folder / "summary.json").get("state", "failed")
+        return state
+    return "unfinished" if (folder / "config.json").exists() else "missing"
+
+
+def reopen(run: Path, trial: Trial) -> None:
+    """Take a failed trial up again: its summary goes, its checkpoint stays."""
+    (trial_folder(run, trial) / "summary.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path, *, timeout_seconds: float) -> Iterator[bool]:
+    """Hold a folder's lock; gives False when another process kept it for the whole timeout.
+
+    The actors of a killed driver live on for some seconds, so a lock is worth waiting for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=timeout_seconds)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -25,14 +25,18 @@ def generator(
 
 
 @contextmanager
-def seeded(seed: int, stream: str) -> Iterator[None]:
-    """Seed the global CPU generator around the construction of modules, then restore it.
+def seeded(seed: int, stream: str, *, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed the global generators of the CPU and of `device`; restore them afterwards.
 
-    The one place where the global generator is set: modules draw their initial weights from
-    it and take no generator.
+    The one place where global generators are set: modules draw initial weights and dropout from
+    them and take no generator.
     """
-    with torch.random.fork_rng(devices=[]):
+    device = torch.device(device)
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
         torch.default_generator.manual_seed(_stream_seed(seed, stream))
+        if on_cuda:
+            torch.cuda.manual_seed(_stream_seed(seed, stream))
         yield
 
 

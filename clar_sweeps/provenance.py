@@ -1,0 +1,52 @@
+"""Where a result came from: versions, hardware, code."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+_PACKAGES = ("clar-sweeps", "torch", "torchaudio", "nnAudio", "audiomentations", "numpy", "ray")
+
+
+def describe(device: torch.device) -> dict[str, str]:
+    """Versions of what computed a trial, the processor it ran on, and the revision of the code."""
+    facts = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    facts["device"] = _device_name(device)
+    facts["cpu_threads"] = str(torch.get_num_threads())
+    facts["git_revision"] = _git_revision()
+    return facts
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "cpu"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "cpu"
+
+
+def _git_revision() -> str:
+    """Commit of the checkout that this package runs from, marked where files differ from it."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -1,0 +1,189 @@
+import json
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+
+from clar_sweeps import config as config_module
+from clar_sweeps.config import (
+    Augmentation,
+    Dataset,
+    Encoder,
+    Fault,
+    Optimizer,
+    TrialConfig,
+    identity,
+    make_trial,
+    parse_config,
+)
+
+
+def config(**fields: object) -> TrialConfig:
+    parsed = parse_config({"augment": ["FD", "TM"], **fields})
+    assert isinstance(parsed, TrialConfig), parsed
+    return parsed
+
+
+def faults(**fields: object) -> list[Fault]:
+    parsed = parse_config({"augment": ["FD", "TM"], **fields})
+    assert isinstance(parsed, list)
+    return parsed
+
+
+def test_defaults_are_the_papers() -> None:
+    paper = config()
+    assert (paper.batch_size, paper.epochs, paper.warmup_epochs) == (1024, 1000, 10)
+    assert (paper.optimizer, paper.learning_rate, paper.weight_decay) == ("lars", 1.0, 1e-4)
+    assert (paper.temperature, paper.eval_every, paper.width) == (0.5, 10, 64)
+    assert paper.features is not None
+    assert (paper.features.window_length, paper.features.hop_length) == (256, 128)
+    assert paper.features.num_bands == 128
+
+
+def test_names_in_config_are_the_names_of_the_parts() -> None:
+    from clar_sweeps.augment import OPERATIONS
+
+    from clar_sweeps.data import DATASETS
+    from clar_sweeps.models import ENCODERS
+    from clar_sweeps.optim import OPTIMIZERS
+
+    assert set(get_args(Augmentation)) == set(OPERATIONS)
+    assert set(get_args(Dataset)) == set(DATASETS)
+    assert set(get_args(Encoder)) == set(ENCODERS)
+    assert set(get_args(Optimizer)) == set(OPTIMIZERS)
+
+
+def test_pair_of_one_operation_with_itself_is_that_operation() -> None:
+    assert config(augment=["FD", "FD"]) == config(augment=["FD"])
+    assert identity(config(augment=["FD", "FD"])) == identity(config(augment=["FD"]))
+
+
+def test_order_of_operations_is_part_of_the_identity() -> None:
+    assert identity(config(augment=["FD", "TM"])) != identity(config(augment=["TM", "FD"]))
+
+
+def test_one_probability_stands_for_all_operations() -> None:
+    assert config(augment_probability=0.5) == config(augment_probability=[0.5, 0.5])
+
+
+def test_fields_that_do_not_apply_leave_the_identity_alone() -> None:
+    in_1d = config(encoder="resnet18_1d")
+    assert in_1d == config(encoder="resnet18_1d", features={"num_bands": 64})
+    assert config(dataset="fsdd") == config(dataset="fsdd", condition="hard")
+    assert config(condition="medium") == config()
+    assert config(epochs=12, eval_every=50) == config(epochs=12, eval_every=12)
+
+
+def test_device_and_checkpoint_rhythm_stay_out_of_the_identity() -> None:
+    assert identity(config(device="cuda", checkpoint_every=7)) == identity(config())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", 1),
+        ("width", 32),
+        ("features", {"num_bands": 64}),
+        ("learning_rate", 0.5),
+        ("condition", "hard"),
+        ("precision", "float32"),
+        ("augment_backend", "audiomentations"),
+        ("augment_probability", 0.5),
+    ],
+)
+def test_a_field_that_changes_results_changes_the_identity(field: str, value: object) -> None:
+    assert identity(config(**{field: value})) != identity(config())
+
+
+def test_identity_is_pinned() -> None:
+    # Records of users are found by this id: when it moves, SEMANTICS must be raised on purpose.
+    assert config_module.SEMANTICS == 1
+    assert identity(config()) == PINNED
+
+
+PINNED = "9f0dcf266baf"
+
+
+def test_identity_is_the_same_in_another_process() -> None:
+    code = (
+        "from clar_sweeps.config import *; import json, sys;"
+        "print(identity(parse_config(json.loads(sys.argv[1]))))"
+    )
+    data = config().model_dump_json()
+    answer = subprocess.run(
+        [sys.executable, "-c", code, data], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == identity(config())
+
+
+def test_config_survives_json() -> None:
+    whole = config(augment_probability=[1, 0.5], features={"num_bands": 64})
+    assert parse_config(json.loads(whole.model_dump_json())) == whole
+
+
+def test_config_is_frozen() -> None:
+    with pytest.raises(ValidationError):
+        config().width = 3  # type: ignore[misc]
+
+
+def test_untrained_encoder_is_one_for_all_chains_and_optimizers() -> None:
+    one = config().untrained()
+    other = config(augment=["PS"], optimizer="adamw", epochs=5, warmup_epochs=1).untrained()
+    assert one == other
+    assert make_trial(one).name == "untrained_2d_spoken-digits_s0"
+    assert config(seed=1).untrained() != one
+    assert config(width=32).untrained() != one
+
+
+def test_a_cell_is_what_differs_in_the_seed_only() -> None:
+    assert config(seed=3).cell() == config(seed=5).cell() == config()
+    assert config(seed=3, width=8).cell() != config().cell()
+
+
+def test_name_reads_chain_encoder_dataset_and_seed() -> None:
+    trial = make_trial(config(seed=2))
+    assert trial.name == "FD-TM_2d_spoken-digits_s2"
+    assert trial.folder == f"FD-TM_2d_spoken-digits_s2_{trial.id}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "message"),
+    [
+        (
+            {"augment": ["FD", "TMM"]},
+            ("augment", 1),
+            "'TMM' is not one of PS, FD, WN, MN, TM, TS, TST; did you mean TM?",
+        ),
+        ({"widht": 3}, ("widht",), "unknown field; did you mean width?"),
+        (
+            {"features": {"nfft": 512}},
+            ("features", "nfft"),
+            "unknown field; did you mean n_fft?",
+        ),
+        ({"augment": "FD"}, ("augment",), "'FD' is not a list; write [FD]"),
+        ({"augment": []}, ("augment",), "the chain is empty; name at least one operation"),
+        ({"epochs": "3"}, ("epochs",), "'3' is not a whole number"),
+        ({"epochs": 3}, ("warmup_epochs",), "10 is more than epochs = 3; lower it"),
+        (
+            {"features": {"n_fft": 500}},
+            ("features", "n_fft"),
+            "500 is not a multiple of 2 * num_bands = 256; use 512",
+        ),
+        (
+            {"augment_probability": [0.5]},
+            ("augment_probability",),
+            "1 numbers for 2 operations; give one each",
+        ),
+    ],
+)
+def test_a_fault_names_place_rule_value_and_remedy(
+    fields: dict[str, object], place: tuple[str | int, ...], message: str
+) -> None:
+    assert faults(**fields) == [Fault(place, message)]
+
+
+def test_all_faults_are_told_together() -> None:
+    told = {fault.place[0] for fault in faults(width=0, epochs="3", learning_rate=-1.0, foo=1)}
+    assert told == {"width", "epochs", "learning_rate", "foo"}

@@ -1,0 +1,120 @@
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from clar_sweeps import records
+from clar_sweeps.config import Trial, TrialConfig, make_trial
+from clar_sweeps.errors import RecordError
+
+
+@pytest.fixture
+def trial() -> Trial:
+    return make_trial(TrialConfig(augment=("FD", "TM"), epochs=20))
+
+
+def close(run: Path, trial: Trial, state: records.EndState = "done") -> Path:
+    folder = records.trial_folder(run, trial)
+    records.write_config(folder, trial)
+    records.write_summary(
+        folder, trial, state=state, metrics={"test_top1": 0.5}, cost={}, provenance={}
+    )
+    return folder
+
+
+def test_state_follows_the_files(tmp_path: Path, trial: Trial) -> None:
+    assert records.state_of(tmp_path, trial) == "missing"
+    folder = records.trial_folder(tmp_path, trial)
+    records.write_config(folder, trial)
+    assert records.state_of(tmp_path, trial) == "unfinished"
+    close(tmp_path, trial, "diverged")
+    assert records.state_of(tmp_path, trial) == "diverged"
+    records.reopen(tmp_path, trial)
+    assert records.state_of(tmp_path, trial) == "unfinished"
+
+
+def test_record_is_read_as_it_was_written(tmp_path: Path, trial: Trial) -> None:
+    folder = close(tmp_path, trial)
+    records.append_history(folder, {"epoch": 1, "loss": 2.5})
+    record = records.read_record(folder)
+    assert record.trial == trial
+    assert record.state == "done"
+    assert record.summary["metrics"] == {"test_top1": 0.5}
+    assert record.history == [{"epoch": 1, "loss": 2.5}]
+
+
+def test_untrained_encoders_have_a_room_of_their_own(tmp_path: Path, trial: Trial) -> None:
+    close(tmp_path, make_trial(trial.config.untrained()))
+    close(tmp_path, trial)
+    assert len(records.read_records(tmp_path)) == 1
+    assert len(records.read_records(tmp_path, "untrained")) == 1
+
+
+def test_history_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+    for epoch in (1, 2, 3):
+        records.append_history(tmp_path, {"epoch": epoch})
+    records.cut_history(tmp_path, epoch=2)
+    assert records.read_history(tmp_path) == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
+    records.append_history(tmp_path, {"epoch": 1})
+    with (tmp_path / "history.jsonl").open("a") as file:
+        file.write('{"epoch": 2, "lo')
+    assert records.read_history(tmp_path) == [{"epoch": 1}]
+
+
+def test_a_failed_write_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "summary.json"
+    records.write_json(path, {"a": 1})
+
+    def disk_full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        records.write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["summary.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_summary_is_named(tmp_path: Path, trial: Trial, content: str) -> None:
+    folder = close(tmp_path, trial)
+    (folder / "summary.json").write_text(content)
+    with pytest.raises(RecordError, match=r"summary\.json: is not .*; remove it and run again"):
+        records.read_record(folder)
+
+
+def test_a_record_of_another_format_is_refused(tmp_path: Path, trial: Trial) -> None:
+    folder = close(tmp_path, trial)
+    opened = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(opened | {"format": 99}))
+    with pytest.raises(RecordError, match="format is 99, expected 1"):
+        records.read_record(folder)
+
+
+def _hold(folder: Path, held: object, release: object) -> None:
+    with records.locked(folder, timeout_seconds=0) as acquired:
+        assert acquired
+        held.set()  # type: ignore[attr-defined]  # an Event of a context has no public type
+        release.wait(30)  # type: ignore[attr-defined]
+
+
+def test_a_lock_held_by_another_process_is_not_given(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(tmp_path, held, release))
+    process.start()
+    try:
+        assert held.wait(60)
+        with records.locked(tmp_path, timeout_seconds=0.2) as acquired:
+            assert not acquired
+    finally:
+        release.set()
+        process.join()
+    with records.locked(tmp_path, timeout_seconds=0.2) as acquired:
+        assert acquired

@@ -1,0 +1,47 @@
+import torch
+from torch import nn
+
+from clar_sweeps.models import EvaluationHead, ProjectionHead
+
+
+def _shapes(head: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in head.named_parameters()}
+
+
+def test_projection_head_has_three_layers_and_a_last_one_without_bias() -> None:
+    assert _shapes(ProjectionHead(512)) == {
+        "0.weight": (512, 512),
+        "0.bias": (512,),
+        "1.weight": (512,),
+        "1.bias": (512,),
+        "3.weight": (512, 512),
+        "3.bias": (512,),
+        "4.weight": (512,),
+        "4.bias": (512,),
+        "6.weight": (128, 512),
+    }
+
+
+def test_evaluation_head_has_two_layers_and_a_first_one_without_bias() -> None:
+    assert _shapes(EvaluationHead(64, num_classes=10)) == {
+        "1.weight": (512, 64),
+        "2.weight": (512,),
+        "2.bias": (512,),
+        "5.weight": (10, 512),
+        "5.bias": (10,),
+    }
+
+
+def test_heads_map_a_batch_and_leave_it_unchanged() -> None:
+    representations = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
+    copy = representations.clone()
+    assert ProjectionHead(16)(representations).shape == (4, 128)
+    assert ProjectionHead(16, num_outputs=7)(representations).shape == (4, 7)
+    assert EvaluationHead(16, num_classes=3)(representations).shape == (4, 3)
+    assert torch.equal(representations, copy)
+
+
+def test_heads_are_deterministic_in_eval_mode() -> None:
+    representations = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
+    for head in (ProjectionHead(16).eval(), EvaluationHead(16, num_classes=3).eval()):
+        assert torch.equal(head(representations), head(representations))

@@ -1,0 +1,357 @@
+"""Run folders as frames: a row a trial, a row an epoch."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import pandas as pd
+
+from clar_sweeps.config import (
+    EXECUTION_ONLY,
+    Trial,
+    TrialConfig,
+    identity,
+    make_trial,
+)
+from clar_sweeps.errors import RecordError
+from clar_sweeps.records import EndState, Record, State, read_json, read_record, trial_folder
+from clar_sweeps.sweep import Sweep, plan_from_json
+
+METRICS = (
+    "test_top1",
+    "valid_top1",
+    "test_linear_top1",
+    "valid_linear_top1",
+    "test_knn_top1",
+    "valid_knn_top1",
+)
+REQUIRED_METRICS = ("test_top1", "valid_top1")
+TEST_METRICS = tuple(name for name in METRICS if name.startswith("test_"))
+UNTRAINED = tuple(f"untrained_{name}" for name in TEST_METRICS)
+COSTS = ("train_seconds", "eval_seconds", "total_seconds", "clips_per_second")
+STATES: tuple[State, ...] = get_args(State)
+
+_TEXTS = ("id", "name", "state", "note", "panel", "dataset", "condition", "encoder", "setting")
+_TEXTS_OF_CHAIN = ("chain", "first", "second")
+_COUNTS = ("seed", "epoch", "epochs")
+COLUMNS = (
+    *_TEXTS,
+    *_TEXTS_OF_CHAIN,
+    *_COUNTS,
+    "planned",
+    *METRICS,
+    *COSTS,
+    *UNTRAINED,
+    "gain",
+)
+_ENCODER_SIZES = {"resnet18_1d": "1-D", "resnet18_2d": "2-D"}
+# What a panel shares: all fields but those of its cells, its seeds and its title.
+_NOT_A_SETTING = {"augment", "seed", "dataset", "condition", "encoder"} | {
+    name
+    for name, field in TrialConfig.model_fields.items()
+    if field.json_schema_extra == EXECUTION_ONLY
+}
+
+
+class RunFrames(NamedTuple):
+    """What a run folder holds, as frames.
+
+    `trials` has the columns `COLUMNS`: a row a planned trial, then a row for each record at a seed
+    that the plan does not have. Metrics are fractions and NaN unless the state is done. `panel`
+    says what all cells of one matrix share; `setting` is the part of it that the sweep varies
+    beside dataset and encoder. `note` is why a trial failed. `untrained_...` are the metrics of the
+    encoder that the trial starts from, `gain` is that of `test_top1` over it. `history` has a row
+    an epoch.
+    """
+
+    sweep: Sweep
+    trials: pd.DataFrame
+    history: pd.DataFrame
+    provenance: dict[str, tuple[str, ...]]  # the distinct texts of all done trials
+    num_left_out: int  # sound records of other configs
+    unreadable: tuple[str, ...]  # a line for each damaged record that no planned trial owns
+    untrained_faults: tuple[str, ...]  # a line for each untrained encoder that failed
+
+
+class _Read(NamedTuple):
+    """A folder as read: its record, or why there is none."""
+
+    record: Record | None
+    fault: str
+
+
+def load_run(run: Path) -> RunFrames:
+    """Read a run folder.
+
+    A damaged record takes only its own trial down: a row in state failed, with the fault as note.
+
+    Raises:
+        RecordError: The plan is absent, damaged or of another version.
+    """
+    sweep = plan_from_json(read_json(run / "plan.json"), run / "plan.json")
+    baselines = [_read(path.parent) for path in sorted((run / "untrained").glob("*/config.json"))]
+    untrained = _untrained_metrics(baselines)
+    folders = {trial_folder(run, trial): trial for trial in sweep.trials}
+    reads = {folder: _read(folder, trial) for folder, trial in folders.items()}
+    others = [
+        _read(path.parent)
+        for path in sorted((run / "trials").glob("*/config.json"))
+        if path.parent not in folders
+    ]
+    cells = {identity(trial.config.cell()) for trial in sweep.trials}
+    planned_ids = {trial.id for trial in sweep.trials}
+    extras = [read.record for read in others if read.record and _is_extra(read.record, cells)]
+    extras = [record for record in extras if record.trial.id not in planned_ids]
+    extras.sort(key=lambda record: record.trial.config.seed)
+    settings = _settings([trial.config for trial in sweep.trials])
+    rows = [
+        _row(trial, reads[folder], settings, untrained, planned=True)
+        for folder, trial in folders.items()
+    ] + [
+        _row(record.trial, _Read(record, ""), settings, untrained, planned=False)
+        for record in extras
+    ]
+    records = [read.record for read in reads.values() if read.record] + extras
+    return RunFrames(
+        sweep=sweep,
+        trials=_trials_frame(rows),
+        history=_history_frame(records),
+        provenance=_provenance(records),
+        num_left_out=sum(read.record is not None for read in others) - len(extras),
+        unreadable=tuple(read.fault for read in others if read.fault),
+        untrained_faults=tuple(_untrained_faults(baselines)),
+    )
+
+
+def check_columns(frame: pd.DataFrame, place: str) -> None:
+    """Refuse a frame that is not a trials frame.
+
+    Raises:
+        RecordError: Columns are absent.
+    """
+    absent = [name for name in COLUMNS if name not in frame.columns]
+    if absent:
+        raise RecordError(f"{place}: columns {', '.join(absent)} are absent; load it with load_run")
+
+
+def _read(folder: Path, trial: Trial | None = None) -> _Read:
+    """Read and check one folder; a planned trial without a folder has neither record nor fault."""
+    if not any((folder / name).exists() for name in ("config.json", "summary.json")):
+        return _Read(None, "")
+    try:
+        record = read_record(folder)
+        check_record(record)
+        if trial is not None and identity(record.trial.config) != trial.id:
+            raise RecordError(
+                f"{folder / 'config.json'}: id is {identity(record.trial.config)}, "
+                f"expected {trial.id}; remove the folder and run again"
+            )
+    except RecordError as error:
+        return _Read(None, _one_line(str(error)))
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        # What a damaged file can make of a reader that trusts its shape.
+        reason = f"{type(error).__name__}: {error}"
+        return _Read(None, _one_line(f"{folder}: damaged ({reason}); remove it and run again"))
+    return _Read(record, "")
+
+
+def check_record(record: Record) -> None:
+    """Refuse a record that says what cannot be.
+
+    Raises:
+        RecordError: An unknown end state, an error that is no mapping, a metric that is absent or
+            no fraction, a row of the history without a whole epoch.
+    """
+    for number, row in enumerate(record.history, start=1):
+        if not isinstance(row, dict) or not isinstance(row.get("epoch"), int):
+            raise RecordError(
+                f"{record.folder / 'history.jsonl'}:{number}: has no whole epoch; "
+                "remove the folder and run again"
+            )
+    if record.state == "unfinished":
+        return
+    place = record.folder / "summary.json"
+    if record.state not in get_args(EndState):
+        raise RecordError(
+            f"{place}: state {record.state!r} is not one of {', '.join(get_args(EndState))}; "
+            "remove it and run again"
+        )
+    for name in ("metrics", "cost", "provenance"):
+        if not isinstance(record.summary.get(name), dict):
+            raise RecordError(f"{place}: {name} is not a mapping; remove it and run again")
+    if record.state == "done":
+        metrics = record.summary["metrics"]
+        for name in dict.fromkeys([*REQUIRED_METRICS, *(set(metrics) & set(METRICS))]):
+            value = metrics.get(name)
+            if not _is_number(value) or not 0 <= value <= 1:
+                raise RecordError(
+                    f"{place}: {name} is {value!r}, expected a fraction in [0, 1]; "
+                    "remove it and run again"
+                )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _is_extra(record: Record, cells: set[str]) -> bool:
+    """Whether a record is a planned cell at some seed, run with this meaning of the fields."""
+    config = record.trial.config
+    return record.trial.id == identity(config) and identity(config.cell()) in cells
+
+
+def _untrained_metrics(reads: Iterable[_Read]) -> dict[str, dict[str, float]]:
+    """Metrics of every untrained encoder on disk, by id: those of further seeds are in no plan."""
+    return {
+        read.record.trial.id: read.record.summary["metrics"]
+        for read in reads
+        if read.record and read.record.state == "done"
+    }
+
+
+def _untrained_faults(reads: Iterable[_Read]) -> Iterator[str]:
+    for read in reads:
+        if read.fault:
+            yield read.fault
+        elif read.record and read.record.state in ("failed", "diverged"):
+            yield f"{read.record.trial.name}: {_error_line(read.record.summary) or 'failed'}"
+
+
+def _row(
+    trial: Trial,
+    read: _Read,
+    settings: Mapping[str, str],
+    untrained: Mapping[str, Mapping[str, float]],
+    *,
+    planned: bool,
+) -> dict[str, Any]:
+    config, record = trial.config, read.record
+    state: State = "failed" if read.fault else record.state if record else "missing"
+    summary = record.summary if record else {}
+    # A failed trial may have evaluated before: its numbers are no result.
+    metrics = summary.get("metrics", {}) if state == "done" else {}
+    baseline = untrained.get(make_trial(config.untrained()).id, {})
+    first, second = _pair(config)
+    setting = settings[_setting_key(config)]
+    return {
+        "id": trial.id,
+        "name": trial.name,
+        "state": state,
+        "note": read.fault or _error_line(summary),
+        "panel": panel_label(config, setting),
+        "dataset": config.dataset,
+        "condition": config.condition,
+        "encoder": config.encoder,
+        "setting": setting or None,
+        "chain": "+".join(config.augment),
+        "first": first,
+        "second": second,
+        "seed": config.seed,
+        "epoch": max((row["epoch"] for row in record.history), default=0) if record else 0,
+        "epochs": config.epochs,
+        "planned": planned,
+        **{name: metrics.get(name) for name in METRICS},
+        **{name: _number(summary.get("cost", {}).get(name)) for name in COSTS},
+        **{f"untrained_{name}": baseline.get(name) for name in TEST_METRICS},
+        "gain": metrics["test_top1"] - baseline["test_top1"] if metrics and baseline else None,
+    }
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if _is_number(value) else None
+
+
+def _error_line(summary: Mapping[str, Any]) -> str | None:
+    error = summary.get("error")
+    if not error:
+        return None
+    if not isinstance(error, dict):
+        return _one_line(str(error))
+    return _one_line(f"{error.get('type', 'error')}: {error.get('message', '')}")
+
+
+def _pair(config: TrialConfig) -> tuple[str | None, str | None]:
+    """First and second operation; one operation is the pair with itself (the diagonal)."""
+    match config.augment:
+        case (only,):
+            return only, only
+        case (first, second):
+            return first, second
+        case _:
+            return None, None
+
+
+def panel_label(config: TrialConfig, setting: str) -> str:
+    """What all cells of one matrix share, in words."""
+    data = f"{config.dataset} ({config.condition})" if config.condition else config.dataset
+    label = f"{data}, {_ENCODER_SIZES[config.encoder]} encoder"
+    return f"{label}, {setting}" if setting else label
+
+
+def _setting_fields(config: TrialConfig) -> dict[str, Any]:
+    fields = config.model_dump(mode="json", exclude=_NOT_A_SETTING)
+    chances = fields["augment_probability"]
+    # One operation has one chance and a pair two: equal ones are the same setting.
+    fields["augment_probability"] = chances[0] if len(set(chances)) == 1 else chances
+    features = fields.pop("features") or {}
+    return fields | {f"features.{name}": value for name, value in features.items()}
+
+
+def _setting_key(config: TrialConfig) -> str:
+    shared = [config.dataset, config.condition, config.encoder]
+    return json.dumps([shared, _setting_fields(config)], sort_keys=True)
+
+
+def _settings(configs: Iterable[TrialConfig]) -> dict[str, str]:
+    """Text of each setting: the fields in which panels of one dataset and encoder differ."""
+    groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+    for config in configs:
+        group = groups.setdefault((config.dataset, config.condition, config.encoder), {})
+        group[_setting_key(config)] = _setting_fields(config)
+    texts = {}
+    for group in groups.values():
+        names = next(iter(group.values()))
+        varied = [
+            name
+            for name in names
+            if len({json.dumps(fields[name]) for fields in group.values()}) > 1
+        ]
+        for key, fields in group.items():
+            texts[key] = ", ".join(f"{name} {_plain(fields[name])}" for name in varied)
+    return texts
+
+
+def _plain(value: Any) -> str:
+    return "/".join(f"{part:g}" for part in value) if isinstance(value, list) else str(value)
+
+
+def _trials_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    types = dict.fromkeys((*_TEXTS, *_TEXTS_OF_CHAIN), "string")
+    types |= dict.fromkeys(_COUNTS, "int64") | {"planned": "bool"}
+    types |= dict.fromkeys((*METRICS, *COSTS, *UNTRAINED, "gain"), "float64")
+    return frame.astype(types)
+
+
+def _history_frame(records: Iterable[Record]) -> pd.DataFrame:
+    rows = [{"id": record.trial.id, **row} for record in records for row in record.history]
+    leading = ["id", "epoch", "step", "loss", "learning_rate", "seconds", *METRICS]
+    further = dict.fromkeys(name for row in rows for name in row if name not in leading)
+    return pd.DataFrame(rows, columns=[*leading, *further])
+
+
+def _provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
+    """Every distinct value of each entry, in order of appearance."""
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        if record.state != "done":
+            continue  # where it failed says nothing about where the results come from
+        for name, value in record.summary.get("provenance", {}).items():
+            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            found.setdefault(name, {})[text] = None
+    return {name: tuple(texts) for name, texts in found.items()}

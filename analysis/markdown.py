@@ -1,0 +1,131 @@
+"""The report as Markdown: the same numbers, for a terminal, a note or a pull request."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from analysis.frames import RunFrames
+from analysis.matrices import Cell, PairMatrix, Panel
+from analysis.wording import (
+    METRIC_NAMES,
+    cell_detail,
+    cell_text,
+    chain_codes,
+    count,
+    margin_detail,
+    percent,
+    state_text,
+)
+
+
+class Remarks(NamedTuple):
+    """What stands beside the numbers of a report."""
+
+    counts: str  # of trials by state
+    notes: list[str]
+    failures: list[tuple[str, str, str]]  # name, state, error line
+    provenance: list[tuple[str, str]]  # name, value
+    command: str  # that rebuilds the report
+
+
+def matrix_table(matrix: PairMatrix) -> str:
+    """A matrix with its margins; rows are applied first, columns second."""
+    size = len(matrix.operations)
+    rows = []
+    for i, first in enumerate(matrix.operations):
+        texts = [_cell(matrix, i, j) for j in range(size)]
+        mean = _mean(matrix.first.means[i], matrix.first.num_cells[i], size)
+        rows.append([f"**{first}**", *texts, mean])
+    seconds = zip(matrix.second.means, matrix.second.num_cells, strict=True)
+    corner = _mean(matrix.mean, matrix.num_cells, size**2)
+    rows.append(["**mean**", *(_mean(*second, size) for second in seconds), corner])
+    header = ["first \\ second", *matrix.operations, "mean"]
+    return table(header, rows, numbers=True)
+
+
+def _cell(matrix: PairMatrix, i: int, j: int) -> str:
+    detail = cell_detail(matrix, i, j)
+    text = cell_text(matrix, i, j) + (f" ({detail})" if detail else "")
+    return f"**{text}** ◂" if matrix.best == (i, j) else text
+
+
+def _mean(mean: float, num_cells: int, size: int) -> str:
+    detail = margin_detail(int(num_cells), size)
+    return f"**{percent(mean)}**" + (f" ({detail})" if detail else "")
+
+
+def cells_table(cells: Sequence[Cell]) -> str:
+    """Cells with a result, the highest on validation first, then those without."""
+    ranked = sorted(cells, key=lambda cell: -cell.valid.mean if cell.valid.n else float("inf"))
+    rows = [
+        [
+            chain_codes(cell.chain),
+            percent(cell.valid.mean),
+            percent(cell.estimate.mean)
+            if cell.estimate.n
+            else state_text(cell.state, epoch=cell.epoch, epochs=cell.epochs),
+            percent(cell.estimate.half_width),
+            percent(cell.gain.mean),
+            f"{cell.estimate.n} of {cell.num_trials}",
+        ]
+        for cell in ranked
+    ]
+    header = ["chain", "validation", "test", "±", "gain over untrained", "seeds"]
+    return table(header, rows, numbers=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> str:
+    """A Markdown table; with `numbers` all columns but the first are aligned right."""
+    rules = [":---"] + ["---:" if numbers else ":---"] * (len(header) - 1)
+    lines = [header, rules, *rows]
+    return "\n".join("| " + " | ".join(map(_escape, line)) + " |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def report_markdown(
+    frames: RunFrames,
+    *,
+    headlines: Sequence[str],
+    sections: Sequence[tuple[Panel, Sequence[Cell], Sequence[PairMatrix]]],
+    pictures: Sequence[str],
+    remarks: Remarks,
+) -> str:
+    """The whole report.
+
+    Args:
+        frames: The run.
+        headlines: A sentence or two a panel.
+        sections: Each panel with its cells and its matrices, one a metric.
+        pictures: Names of the drawings that lie beside the report.
+        remarks: What stands beside the numbers.
+    """
+    parts = [f"# {frames.sweep.name}", frames.sweep.description, *headlines]
+    parts.append("\n".join(f"- {note}" for note in [remarks.counts, *remarks.notes]))
+    parts += [f"![{name}]({name}.png)" for name in pictures]
+    for panel, cells, matrices in sections:
+        parts.append(f"## {panel.label}")
+        for matrix in matrices:
+            parts.append(
+                f"Test top-1 in percent, {METRIC_NAMES[matrix.metric]}, "
+                f"{count(panel.epochs, 'epoch')}; untrained encoder "
+                f"{percent(matrix.untrained.mean)}. Rows are applied first, columns second; "
+                "◂ is the highest on validation."
+            )
+            parts.append(matrix_table(matrix))
+        if matrices:
+            parts += ["Best cells, by validation:", cells_table(_first(cells))]
+        else:
+            parts += ["Cells, by validation:", cells_table(cells)]
+    if remarks.failures:
+        parts += ["## Failures", table(["trial", "state", "error"], remarks.failures)]
+    if remarks.provenance:
+        parts += ["## Provenance", table(["entry", "value"], remarks.provenance)]
+    parts += ["## Rebuild", f"```sh\n{remarks.command}\n```"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _first(cells: Sequence[Cell], number: int = 5) -> list[Cell]:
+    done = [cell for cell in cells if cell.valid.n]
+    return sorted(done, key=lambda cell: -cell.valid.mean)[:number]

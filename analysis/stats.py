@@ -1,0 +1,55 @@
+"""Means, intervals and paired differences over seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+class Estimate(NamedTuple):
+    """A mean over seeds with its t-interval; numbers that n does not allow are NaN."""
+
+    mean: float
+    std: float  # of the sample (n - 1); NaN below two values
+    half_width: float  # of the interval: mean - half_width to mean + half_width; NaN below two
+    n: int
+
+
+def estimate(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Estimate:
+    """Estimate a mean from independent values.
+
+    One value has a mean and no interval; no value has neither.
+
+    Raises:
+        ValueError: A value is not finite: an absent one is left out, not averaged.
+    """
+    numbers = np.asarray(values, dtype=float)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"values are {list(values)}: leave out what is not finite")
+    n = len(numbers)
+    mean = float(numbers.mean()) if n else np.nan
+    if n < 2:
+        return Estimate(mean, np.nan, np.nan, n)
+    std = float(numbers.std(ddof=1))
+    quantile = float(stats.t.ppf((1 + confidence) / 2, df=n - 1))
+    return Estimate(mean, std, quantile * std / float(np.sqrt(n)), n)
+
+
+def paired_difference(
+    values: Mapping[int, float], others: Mapping[int, float], *, confidence: float = CONFIDENCE
+) -> Estimate:
+    """Estimate values - others from the seeds that both have.
+
+    Trials of one seed share initial weights and data order, so their differences vary less than
+    the trials do.
+
+    Args:
+        values: Seed to value.
+        others: Seed to value.
+        confidence: Of the interval.
+    """
+    shared = [seed for seed in values if seed in others]
+    return estimate([values[seed] - others[seed] for seed in shared], confidence=confidence)

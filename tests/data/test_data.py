@@ -1,0 +1,159 @@
+"""Datasets by name: prepare, load, verify, and the folders that the environment names."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from clar_sweeps import data
+from clar_sweeps.data import spoken_digits
+from clar_sweeps.data.waveforms import SAMPLES_FILE
+from clar_sweeps.errors import DataError
+
+
+def test_keys_are_the_names_of_the_sources() -> None:
+    assert {name: source.name for name, source in data.DATASETS.items()} == {
+        "spoken-digits": "spoken-digits",
+        "fsdd": "fsdd",
+    }
+
+
+def test_import_leaves_out_what_is_slow_to_import() -> None:
+    program = "import sys, clar_sweeps.data; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    heavy = {"torch", "scipy", "librosa", "soundfile", "soxr", "pandas", "espeakng_loader"}
+    assert not heavy & set(done.stdout.split())
+
+
+def test_load_refuses_before_prepare_and_agrees_after(cache: Path, tiny_fsdd: Path) -> None:
+    assert not data.is_prepared("fsdd")
+    with pytest.raises(DataError, match=r"not prepared; run 'clar-sweep data prepare fsdd'$"):
+        data.load("fsdd")
+    prepared = data.prepare("fsdd")
+    assert data.is_prepared("fsdd")
+    assert data.load("fsdd").digest == prepared.digest
+    assert data.verify("fsdd").digest == prepared.digest
+
+
+def test_prepared_set_needs_its_files_no_longer(
+    cache: Path, tiny_fsdd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = data.prepare("fsdd").digest
+    monkeypatch.delenv(data.DATA_VARIABLE)
+    assert data.prepare("fsdd").digest == digest
+
+
+def test_verify_names_the_remedy_for_a_changed_sample(cache: Path, tiny_fsdd: Path) -> None:
+    data.prepare("fsdd")
+    samples = data.cache_folder("fsdd") / SAMPLES_FILE
+    samples.write_bytes(samples.read_bytes()[:-1] + b"\x11")
+    with pytest.raises(
+        DataError, match=r"delete the folder and run 'clar-sweep data prepare fsdd'"
+    ):
+        data.verify("fsdd")
+
+
+def test_spoken_digits_are_prepared_with_their_condition(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("espeakng_loader")
+    small = partial(spoken_digits.list_clips, num_speakers=3, num_takes=1)
+    monkeypatch.setattr(spoken_digits, "list_clips", small)
+    phases: list[str] = []
+    clean = data.prepare(
+        "spoken-digits", condition="clean", progress=lambda phase, *_: phases.append(phase)
+    )
+    assert set(phases) == {"speak", "decode"}
+    assert clean.samples.shape == (30, 16_000)
+    assert clean.class_names[0] == "eight"
+    assert data.is_prepared("spoken-digits", condition="clean")
+    assert not data.is_prepared("spoken-digits")
+    assert (data.cache_folder("spoken-digits", condition="clean") / "clips" / "zero").is_dir()
+
+
+def test_default_condition_is_medium(cache: Path) -> None:
+    default = data.cache_folder("spoken-digits")
+    assert default == data.cache_folder("spoken-digits", condition="medium")
+    with pytest.raises(DataError, match=r"run 'clar-sweep data prepare spoken-digits'$"):
+        data.load("spoken-digits")
+    with pytest.raises(DataError, match=r"prepare spoken-digits --condition hard'$"):
+        data.load("spoken-digits", condition="hard")
+
+
+def test_unknown_dataset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(DataError, match="dataset: 'mnist' is not one of 'spoken-digits', 'fsdd'"):
+        data.load("mnist")
+
+
+def test_unknown_condition_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(DataError, match="'loud' of spoken-digits is not one of 'clean', 'field'"):
+        data.prepare("spoken-digits", condition="loud")
+
+
+def test_condition_of_a_dataset_without_any_is_refused() -> None:
+    with pytest.raises(DataError, match="condition: 'hard' is given, but fsdd has none; leave it"):
+        data.prepare("fsdd", condition="hard")
+
+
+def test_unset_data_variable_is_named_with_the_layout(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(data.DATA_VARIABLE, raising=False)
+    assert data.data_root() is None
+    with pytest.raises(DataError) as caught:
+        data.prepare("fsdd")
+    assert str(caught.value) == (
+        "fsdd: CLAR_SWEEPS_DATA is not set, expected a folder that holds "
+        "fsdd/recordings/DIGIT_SPEAKER_INDEX.wav; set it and run again"
+    )
+
+
+def test_data_folder_without_the_dataset_is_named(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
+    with pytest.raises(DataError, match=f"CLAR_SWEEPS_DATA is {tmp_path}, expected a folder that"):
+        data.prepare("fsdd")
+
+
+def test_cache_root_follows_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(data.CACHE_VARIABLE, raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert data.cache_root() == tmp_path / ".cache" / "clar-sweeps"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert data.cache_root() == tmp_path / "xdg" / "clar-sweeps"
+    monkeypatch.setenv(data.CACHE_VARIABLE, str(tmp_path / "own"))
+    assert data.cache_root() == tmp_path / "own"
+
+
+def test_ten_processes_at_once_make_one_cache(cache: Path, tiny_fsdd: Path) -> None:
+    program = """
+import os, sys
+from clar_sweeps import data
+from clar_sweeps.data import fsdd
+
+listed = fsdd.list_clips
+
+def counted(folder):
+    os.write(2, b"made\\n")
+    return listed(folder)
+
+fsdd.list_clips = counted
+print(data.prepare("fsdd").digest)
+"""
+    command = [sys.executable, "-c", program]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(10)
+    ]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 10
+    assert "".join(stderr for _, stderr in outputs) == "made\n"
+    assert {stdout for stdout, _ in outputs} == {f"{data.load('fsdd').digest}\n"}

@@ -1,0 +1,209 @@
+"""The cache: written aside, verified when opened, refused when damaged."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from clar_sweeps.data.waveforms import (
+    METADATA_FILE,
+    SAMPLES_FILE,
+    ClipFile,
+    Listing,
+    Split,
+    Waveforms,
+    build_cache,
+    open_cache,
+    verify_cache,
+)
+from clar_sweeps.errors import DataError
+
+REMEDY = "clar-sweep data prepare tiny"
+
+
+def tiny_listing(folder: Path) -> Listing:
+    """Six clips of 10 samples; clip i holds the value i."""
+    clips = []
+    splits: tuple[Split, ...] = ("train", "train", "valid", "train", "test", "valid")
+    for index, split in enumerate(splits):
+        path = folder / f"{index}.wav"
+        soundfile.write(path, np.full(10, index, dtype=np.int16), 16_000)
+        clips.append(ClipFile(path, path.name, "ba"[index % 2], f"speaker-{split}", split))
+    return Listing(clips, clip_length=10, required_sample_rate=16_000)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    build_cache(tmp_path / "tiny", tiny_listing, remedy=REMEDY)
+    return tmp_path / "tiny"
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        open_cache(folder, remedy=REMEDY)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(folder) in message
+    assert message.endswith(f"'{REMEDY}'")
+    return message
+
+
+def test_cache_holds_what_was_listed(folder: Path) -> None:
+    tiny = open_cache(folder, remedy=REMEDY)
+    assert tiny.samples.tolist() == [[index] * 10 for index in range(6)]
+    assert tiny.class_names == ("a", "b")
+    assert tiny.labels.tolist() == [1, 0, 1, 0, 1, 0]
+    assert tiny.labels.dtype == np.int64
+    assert tiny.speakers[2] == "speaker-valid"
+    assert tiny.clip_names[5] == "5.wav"
+    assert tiny.sample_rate == 16_000
+
+
+def test_indices_partition_the_clips(folder: Path) -> None:
+    tiny = open_cache(folder, remedy=REMEDY)
+    assert tiny.indices("train").tolist() == [0, 1, 3]
+    assert tiny.indices("valid").tolist() == [2, 5]
+    assert tiny.indices("test").tolist() == [4]
+
+
+def test_indices_refuse_an_unknown_split(folder: Path) -> None:
+    with pytest.raises(ValueError, match="'dev' is not one of 'train', 'valid', 'test'"):
+        open_cache(folder, remedy=REMEDY).indices("dev")  # type: ignore[arg-type]
+
+
+def test_samples_are_mapped_and_a_write_stays_in_memory(folder: Path) -> None:
+    tiny = open_cache(folder, remedy=REMEDY)
+    assert type(tiny.samples) is np.memmap
+    assert tiny.samples.mode == "c"
+    tiny.samples[:] = 99
+    verify_cache(folder, remedy=REMEDY)
+
+
+def test_second_build_reads_the_cache_and_lists_nothing(folder: Path) -> None:
+    def fail(_: Path) -> Listing:
+        raise AssertionError("made again")
+
+    first = open_cache(folder, remedy=REMEDY)
+    assert build_cache(folder, fail, remedy=REMEDY).digest == first.digest
+
+
+def test_digest_depends_on_a_single_sample(tmp_path: Path, folder: Path) -> None:
+    def changed(source: Path) -> Listing:
+        listing = tiny_listing(source)
+        soundfile.write(listing.clips[3].path, np.array([7], dtype=np.int16), 16_000)
+        return listing
+
+    other = build_cache(tmp_path / "other", changed, remedy=REMEDY)
+    assert other.digest != open_cache(folder, remedy=REMEDY).digest
+
+
+def test_absent_cache_is_refused(tmp_path: Path) -> None:
+    assert "not prepared; run" in refusal(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("num_bytes", [0, 50, 200])
+def test_truncated_samples_are_refused(folder: Path, num_bytes: int) -> None:
+    with (folder / SAMPLES_FILE).open("r+b") as file:
+        file.truncate(num_bytes)
+    assert "damaged" in refusal(folder)
+
+
+def test_samples_that_are_too_long_are_refused(folder: Path) -> None:
+    with (folder / SAMPLES_FILE).open("ab") as file:
+        file.write(b"\0")
+    assert "waveforms.npy has 249 bytes, expected 248" in refusal(folder)
+
+
+def test_samples_of_another_shape_are_refused(folder: Path) -> None:
+    np.save(folder / SAMPLES_FILE, np.zeros((6, 9), dtype=np.int16))
+    assert "is int16 (6, 9), expected int16 (6, 10)" in refusal(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 0}'])
+def test_metadata_that_are_no_metadata_are_refused(folder: Path, text: str) -> None:
+    (folder / METADATA_FILE).write_text(text)
+    assert "damaged" in refusal(folder)
+
+
+def test_changed_metadata_are_refused(folder: Path) -> None:
+    metadata = json.loads((folder / METADATA_FILE).read_text())
+    metadata["labels"][0] = 0
+    (folder / METADATA_FILE).write_text(json.dumps(metadata))
+    assert "does not match its own digest" in refusal(folder)
+
+
+def test_missing_file_is_refused(folder: Path) -> None:
+    (folder / SAMPLES_FILE).unlink()
+    assert "damaged" in refusal(folder)
+
+
+def test_verify_finds_a_changed_sample(folder: Path) -> None:
+    verify_cache(folder, remedy=REMEDY)
+    with (folder / SAMPLES_FILE).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x7f")
+    open_cache(folder, remedy=REMEDY)
+    with pytest.raises(DataError, match=r"waveforms.npy has sha256 .* delete the folder and run"):
+        verify_cache(folder, remedy=REMEDY)
+
+
+def test_visibly_damaged_cache_is_made_again(folder: Path) -> None:
+    expected = open_cache(folder, remedy=REMEDY).digest
+    (folder / SAMPLES_FILE).write_bytes(b"")
+    assert build_cache(folder, tiny_listing, remedy=REMEDY).digest == expected
+
+
+def test_clips_that_differ_from_their_manifest_are_refused(tmp_path: Path) -> None:
+    def listing(source: Path) -> Listing:
+        return tiny_listing(source)._replace(expected_sha256="0" * 64)
+
+    with pytest.raises(DataError, match="expected 000000000000…"):
+        build_cache(tmp_path / "tiny", listing, remedy=REMEDY)
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_failed_preparation_leaves_nothing(tmp_path: Path) -> None:
+    def broken(source: Path) -> Listing:
+        listing = tiny_listing(source)
+        listing.clips[4].path.write_bytes(b"")
+        return listing
+
+    with pytest.raises(DataError, match=r"4\.wav: cannot be decoded"):
+        build_cache(tmp_path / "tiny", broken, remedy=REMEDY)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.lock"]
+
+
+def test_killed_preparation_leaves_no_cache_and_the_next_one_cleans_up(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from clar_sweeps.data.waveforms import build_cache
+
+def die(source):
+    (source / "half.wav").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+build_cache(Path(sys.argv[1]), die, remedy="")
+"""
+    folder = tmp_path / "tiny"
+    killed = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".tiny.partial-*"))) == 1
+    assert not folder.exists()
+    tiny: Waveforms = build_cache(folder, tiny_listing, remedy=REMEDY)
+    assert len(tiny.samples) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny", "tiny.lock"]
+
+
+def test_progress_ends_at_the_number_of_clips(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    build_cache(
+        tmp_path / "tiny", tiny_listing, remedy=REMEDY, progress=lambda *now: seen.append(now)
+    )
+    assert seen[-1] == ("decode", 6, 6)

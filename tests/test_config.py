@@ -44,7 +44,6 @@ def test_defaults_are_the_papers() -> None:
 
 def test_names_in_config_are_the_names_of_the_parts() -> None:
     from clar_sweeps.augment import OPERATIONS
-
     from clar_sweeps.data import DATASETS
     from clar_sweeps.models import ENCODERS
     from clar_sweeps.optim import OPTIMIZERS

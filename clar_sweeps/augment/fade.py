@@ -1,0 +1,75 @@
+"""FD: fade in at the start and out at the end."""
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from clar_sweeps.augment.parameters import check_waveforms, uniform_integers
+
+FadeShape = Literal["linear", "logarithmic", "exponential"]
+FADE_SHAPES: tuple[FadeShape, ...] = get_args(FadeShape)
+
+
+class FadeParameters(NamedTuple):
+    """Parameters of a fade; see `apply_fade`."""
+
+    in_sizes: Tensor
+    out_sizes: Tensor
+    shapes: Tensor
+
+
+def sample_fade(*, batch: int, time: int, generator: torch.Generator) -> FadeParameters:
+    """Draw sizes of the fades in and out, each uniform in [0, time // 2), and their shape.
+
+    A shape has probability 1/3 and serves both sides.
+
+    Source: CLAR (arXiv:2010.09542), section 3.4; sizes and the shared shape as in the authors'
+    code, which has two more shapes.
+    """
+    longest = max(0, time // 2 - 1)
+    return FadeParameters(
+        in_sizes=uniform_integers(batch, 0, longest, generator),
+        out_sizes=uniform_integers(batch, 0, longest, generator),
+        shapes=uniform_integers(batch, 0, len(FADE_SHAPES) - 1, generator),
+    )
+
+
+def apply_fade(waveforms: Tensor, in_sizes: Tensor, out_sizes: Tensor, shapes: Tensor) -> Tensor:
+    """Fade each waveform in and out.
+
+    Args:
+        waveforms: (batch, time), amplitude in [-1, 1]; left unchanged.
+        in_sizes: (batch,) samples of the fade in, in [0, time // 2]; 0 leaves the start as it is.
+        out_sizes: (batch,) samples of the fade out, in [0, time // 2].
+        shapes: (batch,) index into FADE_SHAPES. With f rising from 0 to 1 over the fade the gain
+            is f, log10(0.1 + f) + 1 clipped to [0, 1], or 2^(f - 1) f.
+
+    Returns:
+        (batch, time).
+
+    Raises:
+        ValueError: a parameter does not have one entry a waveform.
+
+    Source: CLAR (arXiv:2010.09542), augmentation FD; gains as in the authors' code.
+    """
+    check_waveforms(waveforms, in_sizes=in_sizes, out_sizes=out_sizes, shapes=shapes)
+    faded = waveforms.clone()
+    half = waveforms.shape[1] // 2
+    if half > 0:
+        faded[:, :half] *= _gain(half, in_sizes, shapes)
+        faded[:, -half:] *= _gain(half, out_sizes, shapes).flip(1)
+    return faded
+
+
+def _gain(time: int, sizes: Tensor, shapes: Tensor) -> Tensor:
+    """Gain of the first samples of a fade in: (batch, time)."""
+    sample = torch.arange(time, dtype=torch.float32, device=sizes.device)
+    # A fade of one sample starts, and ends, at gain 0.
+    last = (sizes - 1).clamp(min=1)[:, None]
+    linear = (sample / last).clamp_(max=1.0)
+    linear = torch.where(sizes[:, None] == 0, 1.0, linear)
+    shape = shapes[:, None]
+    logarithmic = ((linear + 0.1).log10_() + 1.0).clamp_(0.0, 1.0)
+    exponential = (linear - 1.0).exp2_() * linear
+    return torch.where(shape == 0, linear, torch.where(shape == 1, logarithmic, exponential))

@@ -1,0 +1,97 @@
+"""How many trials run at once, from what a machine has and a trial asks for."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from clar_sweeps.config import Trial
+from clar_sweeps.errors import ConfigError
+from clar_sweeps.sweep import Resources
+
+_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+# Of NVIDIA, AMD, and of either under WSL: without one of them, no library finds a GPU.
+_GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
+
+
+class Machine(NamedTuple):
+    """What there is to share out."""
+
+    num_cpus: int
+    num_gpus: int
+
+
+class Slots(NamedTuple):
+    """What one trial occupies, and how many trials that makes at once."""
+
+    cpus: float
+    gpus: float
+    num: int
+    machine: Machine
+
+    def describe(self) -> str:
+        """What a user is told."""
+        times = f"{self.num} at once" if self.num > 1 else "one at a time"
+        gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
+        return f"{times}, {self.cpus:g} CPU{gpus} each"
+
+
+def this_machine() -> Machine:
+    """CPUs that this process may use, and GPUs that torch can."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    num_cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return Machine(max(1, min(num_cpus, _container_quota())), _count_gpus())
+
+
+def _count_gpus() -> int:
+    if not any(path.exists() for path in _GPU_DRIVERS):
+        return 0
+    import torch  # seconds, so not without need
+
+    return torch.cuda.device_count()
+
+
+def _container_quota() -> int:
+    """CPUs that the container's quota amounts to; without one, more than any machine has."""
+    try:
+        quota, period = _CGROUP_QUOTA.read_text(encoding="ascii").split()
+        return int(quota) // int(period)
+    except (OSError, ValueError):
+        return 2**30
+
+
+def share_out(machine: Machine, resources: Resources, trials: Iterable[Trial]) -> Slots:
+    """Slots of a machine.
+
+    Without a word on GPUs, a trial has one where there are any, unless all trials say `cpu`.
+
+    Raises:
+        ConfigError: A trial asks for more than there is.
+    """
+    devices = {trial.config.device for trial in trials}
+    cpus, gpus = resources.cpus_per_trial, resources.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if machine.num_gpus and devices != {"cpu"} else 0.0
+    if cpus > machine.num_cpus:
+        raise ConfigError(
+            f"resources.cpus_per_trial: {cpus:g} is more than the {machine.num_cpus} CPUs there "
+            "are; lower it"
+        )
+    if gpus > machine.num_gpus:
+        raise ConfigError(
+            f"resources.gpus_per_trial: {gpus:g} is more than the {machine.num_gpus} GPUs there "
+            "are; lower it, or leave it out to train on the CPU"
+        )
+    if gpus > 1 and gpus != int(gpus):
+        raise ConfigError(
+            f"resources.gpus_per_trial: {gpus:g} is neither whole nor a fraction of one GPU; "
+            f"use {int(gpus)}"
+        )
+    if "cuda" in devices and not gpus:
+        raise ConfigError("device: 'cuda' needs a GPU for each trial; use device: auto")
+    fitting = int(machine.num_cpus / cpus)
+    if gpus:
+        # A trial's share lies on one GPU: what is left of each goes unused.
+        on_gpus = machine.num_gpus * int(1 / gpus) if gpus < 1 else machine.num_gpus // int(gpus)
+        fitting = min(fitting, on_gpus)
+    return Slots(cpus, gpus, min(fitting, resources.max_concurrent or fitting), machine)

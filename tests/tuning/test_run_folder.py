@@ -1,0 +1,84 @@
+"""What a plan and its records together leave to do."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from clar_sweeps import records
+from clar_sweeps.config import Trial, TrialConfig, make_trial
+from clar_sweeps.errors import RecordError, RunLockedError
+from clar_sweeps.records import EndState
+from clar_sweeps.sweep import Resources, Sweep
+from clar_sweeps.tuning import run_folder
+
+
+def trial(seed: int) -> Trial:
+    return make_trial(TrialConfig.model_validate({"augment": ("FD",), "seed": seed}))
+
+
+def close(run: Path, trial: Trial, state: EndState) -> None:
+    folder = records.trial_folder(run, trial)
+    records.write_config(folder, trial)
+    records.write_summary(folder, trial, state=state, metrics={}, cost={}, provenance={})
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    trials = tuple(trial(seed) for seed in range(5))
+    return Sweep("small", "", (), trials, (), Resources.model_validate({}))
+
+
+@pytest.fixture
+def half_done(sweep: Sweep, tmp_path: Path) -> Path:
+    """One trial of each state."""
+    for each, state in zip(sweep.trials, ("done", "failed", "diverged"), strict=False):
+        close(tmp_path, each, state)
+    records.write_config(records.trial_folder(tmp_path, sweep.trials[3]), sweep.trials[3])
+    return tmp_path
+
+
+def test_missing_and_unfinished_trials_run_and_failed_ones_wait(
+    sweep: Sweep, half_done: Path
+) -> None:
+    work = run_folder.find_work(sweep, half_done)
+    assert work.to_run == sweep.trials[3:]
+    assert work.waiting == sweep.trials[1:3]
+    assert list(work.states.values()) == ["done", "failed", "diverged", "unfinished", "missing"]
+
+
+def test_failed_trials_run_on_request(sweep: Sweep, half_done: Path) -> None:
+    work = run_folder.find_work(sweep, half_done, retry_failed=True)
+    assert work.to_run == sweep.trials[1:]
+    assert work.waiting == ()
+
+
+def test_baselines_run_first(sweep: Sweep, tmp_path: Path) -> None:
+    baseline = make_trial(sweep.trials[0].config.untrained())
+    work = run_folder.find_work(sweep._replace(baselines=(baseline,)), tmp_path)
+    assert work.to_run == (baseline, *sweep.trials)
+
+
+def test_an_open_run_names_its_owner_and_refuses_others(sweep: Sweep, tmp_path: Path) -> None:
+    with run_folder.opened(tmp_path, sweep):
+        assert json.loads((tmp_path / "run.json").read_text())["pid"] == os.getpid()
+        assert run_folder.read_plan(tmp_path) == sweep
+        with (
+            pytest.raises(RunLockedError, match=f"process {os.getpid()} on .* works in it"),
+            run_folder.opened(tmp_path, sweep),
+        ):
+            pass
+    assert not (tmp_path / "run.json").exists()
+    with run_folder.opened(tmp_path, sweep):
+        pass
+
+
+def test_the_newest_plan_is_the_newest_run(sweep: Sweep, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="holds no run; start one with 'clar-sweep run FILE'"):
+        run_folder.newest_run(tmp_path)
+    for age, name in enumerate(("c", "a", "b")):
+        with run_folder.opened(tmp_path / name, sweep):
+            pass
+        os.utime(tmp_path / name / "plan.json", (1000 - age, 1000 - age))
+    assert run_folder.newest_run(tmp_path) == tmp_path / "c"

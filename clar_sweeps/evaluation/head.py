@@ -55,7 +55,7 @@ def evaluation_head_logits(
                 num_clips, generator=rng.generator(seed, "evaluation_order", epoch)
             ).to(device)
             # A last batch of a few clips would upset batch norm; its clips come in other epochs.
-            for batch in order.split(batch_size)[: num_clips // batch_size]:
+            for batch in torch.split(order, batch_size)[: num_clips // batch_size]:
                 optimizer.zero_grad()
                 loss = F.cross_entropy(head(representations[batch]), labels[batch])
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

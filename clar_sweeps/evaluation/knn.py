@@ -41,6 +41,6 @@ def knn_scores(
         return scores.scatter_add_(1, labels[nearest.indices], weights)
 
     return {
-        name: torch.cat([vote(part) for part in query.split(_QUERIES_AT_ONCE)])
+        name: torch.cat([vote(part) for part in torch.split(query, _QUERIES_AT_ONCE)])
         for name, query in queries.items()
     }

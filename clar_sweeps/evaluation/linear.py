@@ -41,7 +41,7 @@ def linear_probe_logits(
         optimizer.zero_grad()
         loss = F.cross_entropy(F.linear(representations, weight, bias), labels)
         loss = loss + _L2 * weight.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return loss
 
     with torch.enable_grad():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import Run
+from written_run import Run
 
 from analysis.frames import COLUMNS, check_columns, load_run
 from clar_sweeps import records

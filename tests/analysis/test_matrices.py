@@ -4,7 +4,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from conftest import Run
+from written_run import Run
 
 from analysis.frames import load_run
 from analysis.matrices import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Run
+from written_run import Run
 
 from analysis.figures import draw_matrices
 from analysis.frames import load_run

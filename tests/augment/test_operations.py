@@ -22,7 +22,8 @@ from clar_sweeps.augment.time_mask import apply_time_mask, sample_time_mask
 from clar_sweeps.augment.time_shift import apply_time_shift, sample_time_shift
 from clar_sweeps.augment.time_stretch import sample_time_stretch
 
-from .conftest import TIME
+TIME = 16_000  # one second at 16 kHz
+
 
 every_operation = pytest.mark.parametrize("name", list(OPERATIONS))
 

@@ -10,7 +10,8 @@ from clar_sweeps.augment.pitch_shift import apply_pitch_shift
 from clar_sweeps.augment.time_stretch import apply_time_stretch
 from clar_sweeps.augment.vocoder import frame_length, shift_lengths
 
-from .conftest import TIME
+TIME = 16_000  # one second at 16 kHz
+
 
 RATES = [0.5, 0.64, 0.9, 1.0, 1.1, 1.37, 1.5]
 SHIFTS = [-15, -12, -7, -1, 1, 4, 12, 15]

@@ -6,6 +6,7 @@ hash of its whole resolved config, so that a default that changes later changes 
 
 import hashlib
 import json
+import math
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
@@ -31,6 +32,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Model = TypeVar("Model", bound=BaseModel)
 
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 # Marks a field that cannot change a result: it stays out of the identity.
@@ -61,12 +63,33 @@ class FeatureConfig(Frozen):
                 f"{self.n_fft} is not a multiple of 2 * num_bands = {2 * self.num_bands}; "
                 f"use {2 * self.num_bands * max(1, round(self.n_fft / (2 * self.num_bands)))}",
             )
+        if num_empty := _num_empty_mel_bands(self.num_bands, self.n_fft):
+            raise _fault(
+                ("n_fft",),
+                f"{self.n_fft} leaves {num_empty} of {self.num_bands} mel filters without a "
+                "frequency bin; raise n_fft or lower num_bands",
+            )
         if self.window_length > self.n_fft:
             raise _fault(
                 ("window_length",),
                 f"{self.window_length} is more than n_fft = {self.n_fft}; lower it or raise n_fft",
             )
         return self
+
+
+def _num_empty_mel_bands(num_bands: int, n_fft: int) -> int:
+    """Mel bands between whose ends no bin of the FFT lies; on Slaney's scale, 0 Hz to Nyquist."""
+    linear_step, log_from, log_step = 200 / 3, 1000.0, math.log(6.4) / 27
+
+    def hz(mel: float) -> float:
+        above = mel - log_from / linear_step
+        return log_from * math.exp(above * log_step) if above >= 0 else mel * linear_step
+
+    nyquist = SAMPLE_RATE / 2
+    top = log_from / linear_step + math.log(nyquist / log_from) / log_step
+    ends = [hz(top * i / (num_bands + 1)) * n_fft / SAMPLE_RATE for i in range(num_bands + 2)]
+    pairs = zip(ends, ends[2:], strict=False)
+    return sum(math.floor(low) + 1 >= high for low, high in pairs)
 
 
 class TrialConfig(Frozen):
@@ -103,9 +126,7 @@ class TrialConfig(Frozen):
         "auto", description="Of the encoder's arithmetic; auto: bfloat16 where the device gains"
     )
     eval_every: Count = Field(10, description="Epochs between evaluations; the last is always one")
-    seed: Annotated[int, Field(ge=0)] = Field(
-        0, description="Decides initial weights and all draws"
-    )
+    seed: Seed = Field(0, description="Decides initial weights and all draws")
     device: Device = Field("auto", json_schema_extra=EXECUTION_ONLY)
     checkpoint_every: Count = Field(
         1, description="Epochs between checkpoints", json_schema_extra=EXECUTION_ONLY
@@ -123,8 +144,10 @@ class TrialConfig(Frozen):
                 ("warmup_epochs",),
                 f"{self.warmup_epochs:g} is more than epochs = {self.epochs}; lower it",
             )
+        for name in ("weight_decay", "warmup_epochs"):
+            self._set(name, getattr(self, name) + 0.0)  # -0.0 is 0.0 and would hash as another
         self._set("augment_probability", self._probability_each())
-        self._collapse_repeats()
+        self._collapse_pair()
         self._drop_what_does_not_apply()
         return self
 
@@ -139,13 +162,13 @@ class TrialConfig(Frozen):
             )
         return given
 
-    def _collapse_repeats(self) -> None:
+    def _collapse_pair(self) -> None:
         """The pair (FD, FD) is the chain (FD): the diagonal of Figure 4 is one operation."""
         assert isinstance(self.augment_probability, tuple)
         links = list(zip(self.augment, self.augment_probability, strict=True))
-        kept = [link for i, link in enumerate(links) if i == 0 or link != links[i - 1]]
-        self._set("augment", tuple(name for name, _ in kept))
-        self._set("augment_probability", tuple(p for _, p in kept))
+        if len(links) == 2 and links[0] == links[1]:
+            self._set("augment", self.augment[:1])
+            self._set("augment_probability", self.augment_probability[:1])
 
     def _drop_what_does_not_apply(self) -> None:
         condition = (self.condition or "medium") if self.dataset == "spoken-digits" else None
@@ -241,10 +264,19 @@ def parse(model: type[Model], data: Any) -> Model | list[Fault]:
     """Validate plain data against a model; give all faults instead of raising."""
     try:
         # By way of JSON: there strict means that a list is a tuple and "1" is no number.
-        return model.model_validate_json(json.dumps(data, default=str))
+        return model.model_validate_json(json.dumps(_with_text_keys(data), default=str))
     except ValidationError as error:
         faults = [_describe(detail, model) for detail in error.errors()]
         return list(dict.fromkeys(_most_telling(faults)))
+
+
+def _with_text_keys(data: Any) -> Any:
+    """YAML has keys of other types; as texts they are unknown fields like others."""
+    if isinstance(data, dict):
+        return {str(key): _with_text_keys(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_with_text_keys(value) for value in data]
+    return data
 
 
 def _most_telling(faults: list[Fault]) -> list[Fault]:
@@ -268,11 +300,7 @@ def _fault(place: tuple[str | int, ...], message: str) -> PydanticCustomError:
 def _describe(detail: ErrorDetails, model: type[BaseModel]) -> Fault:
     """Put one fault that pydantic found into the house's words."""
     context = detail.get("ctx", {})
-    # pydantic names the branches of a union and its validators in the place: not the user's words.
-    place = tuple(
-        part for part in detail["loc"] if isinstance(part, int) or part.isidentifier()
-    ) + tuple(context.get("place", ()))
-    place = tuple(part for part in place if part not in ("float", "tuple", "list", "int", "str"))
+    place = (*filter(_is_users_word, detail["loc"]), *context.get("place", ()))
     value = detail["input"]
     match detail["type"]:
         case "house_rule":
@@ -295,6 +323,14 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> Fault:
         case _:
             message = f"{value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
     return Fault(place, message)
+
+
+def _is_users_word(part: int | str) -> bool:
+    """pydantic puts the branches of a union and its validators into the place as well."""
+    return isinstance(part, int) or not (
+        part in ("float", "tuple", "list", "int", "str")
+        or part.startswith(("constrained-", "function-", "tuple["))
+    )
 
 
 def unknown_field(place: tuple[str | int, ...], known: list[str]) -> Fault:

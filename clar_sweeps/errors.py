@@ -7,7 +7,7 @@ ClarSweepsError
 │   ├── RecordError            a run folder or a record in it
 │   ├── DependencyError        an optional package that is not installed
 │   └── RunLockedError         another process works in the run folder
-├── DivergedError          a loss that is not finite: ends one trial
+├── DivergedError          a number that is not finite: ends one trial
 └── CheckpointError        a checkpoint that is truncated or of another trial
 """
 
@@ -41,21 +41,10 @@ class RunLockedError(UsageError):
 
 
 class DivergedError(ClarSweepsError):
-    """The loss is not finite."""
+    """A loss, a weight or a representation is not finite."""
 
-    def __init__(self, *, epoch: int, step: int, loss: float) -> None:
-        super().__init__(f"loss is {loss} at epoch {epoch}, step {step}; lower the learning rate")
-        self.epoch = epoch
-        self.step = step
-        self.loss = loss
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Rebuild from the three numbers: the default would pass the message alone."""
-        return (_diverged, (self.epoch, self.step, self.loss))
-
-
-def _diverged(epoch: int, step: int, loss: float) -> DivergedError:
-    return DivergedError(epoch=epoch, step=step, loss=loss)
+    def __init__(self, what: str, *, epoch: int, step: int) -> None:
+        super().__init__(f"{what} at epoch {epoch}, step {step}; lower the learning rate")
 
 
 class CheckpointError(ClarSweepsError):

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from filelock import FileLock, Timeout
 
@@ -113,17 +113,22 @@ def append_history(folder: Path, row: Mapping[str, Any]) -> None:
     """Add the line of one epoch."""
     with (folder / "history.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
+        file.flush()
+        # Before the checkpoint of the same epoch, so that no checkpoint is ahead of its history.
+        os.fsync(file.fileno())
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Rows written so far; a last line that a kill cut short is left out."""
+    """Rows written so far; a line that a kill cut short or that is damaged is left out."""
     path = folder / "history.jsonl"
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
-            break
+            continue
+        if isinstance(row, dict) and isinstance(row.get("epoch"), int):
+            rows.append(row)
     return rows
 
 
@@ -174,7 +179,8 @@ def read_record(folder: Path) -> Record:
     """Read a trial's folder.
 
     Raises:
-        RecordError: A file is absent or damaged, or of a format this version does not know.
+        RecordError: A file is absent or damaged, says what cannot be, or is of a format that this
+            version does not know.
     """
     opened = read_json(folder / "config.json")
     if opened.get("format") != FORMAT:
@@ -185,11 +191,35 @@ def read_record(folder: Path) -> Record:
     config = parse_config(opened.get("config", {}))
     if not isinstance(config, TrialConfig):
         raise RecordError(f"{folder / 'config.json'}: {config[0].message}; remove the folder")
-    trial = make_trial(config)._replace(id=str(opened["id"]))
-    ended = (folder / "summary.json").exists()
-    summary = read_json(folder / "summary.json") if ended else {}
-    state: State = summary.get("state", "failed") if ended else "unfinished"
+    if not isinstance(opened.get("id"), str):
+        raise RecordError(f"{folder / 'config.json'}: has no id; remove the folder")
+    trial = make_trial(config)._replace(id=opened["id"])
+    summary = _read_summary(folder)
+    state: State = summary["state"] if summary else "unfinished"
     return Record(trial, state, summary, read_history(folder), folder)
+
+
+def _read_summary(folder: Path) -> dict[str, Any]:
+    """The summary after a check of all that readers rely on; empty where there is none."""
+    path = folder / "summary.json"
+    if not path.exists():
+        return {}
+    summary = read_json(path)
+    if summary.get("state") not in get_args(EndState):
+        fault = f"state {summary.get('state')!r} is not one of {', '.join(get_args(EndState))}"
+        raise RecordError(f"{path}: {fault}; remove it and run again")
+    for name, kinds in (
+        ("metrics", dict),
+        ("cost", dict),
+        ("provenance", dict),
+        ("error", (dict, type(None))),
+    ):
+        if not isinstance(summary.get(name), kinds):
+            raise RecordError(f"{path}: {name} is not a mapping; remove it and run again")
+    for name, value in {**summary["metrics"], **summary["cost"]}.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise RecordError(f"{path}: {name} is {value!r}, not a number; remove it and run again")
+    return summary
 
 
 def read_records(run: Path, kind: Literal["trials", "untrained"] = "trials") -> list[Record]:
@@ -201,15 +231,28 @@ def read_records(run: Path, kind: Literal["trials", "untrained"] = "trials") -> 
 def state_of(run: Path, trial: Trial) -> State:
     """State of a planned trial, from its files alone."""
     folder = trial_folder(run, trial)
-    if (folder / "summary.json").exists():
-        state: State = read_json(folder / "summary.json").get("state", "failed")
+    summary = _read_summary(folder)
+    if summary:
+        state: State = summary["state"]
         return state
     return "unfinished" if (folder / "config.json").exists() else "missing"
 
 
 def reopen(run: Path, trial: Trial) -> None:
     """Take a failed trial up again: its summary goes, its checkpoint stays."""
-    (trial_folder(run, trial) / "summary.json").unlink(missing_ok=True)
+    folder = trial_folder(run, trial)
+    if not (folder / "summary.json").exists():
+        return
+    with locked(folder, timeout_seconds=0.0) as acquired:
+        # Read again under the lock: another process may have brought it to a good end.
+        if acquired and state_of(run, trial) in ("failed", "diverged"):
+            (folder / "summary.json").unlink()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writers left aside; call it under the folder's lock."""
+    for aside in folder.glob(".*.*"):
+        aside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from clar_sweeps.config import (
     Augmentation,
     Fault,
     Frozen,
+    Seed,
     Trial,
     TrialConfig,
     make_trial,
@@ -62,7 +63,7 @@ class SweepFile(Frozen):
     zips: list[dict[str, list[Any]]] = Field(
         [], description="Groups of fields whose lists move together"
     )
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     resources: Resources = Resources.model_validate({})
 
 
@@ -103,7 +104,8 @@ def load_sweep(
     rest = [fault for fault in most if not (fault.place[-1] in told and fault.place[0] == "fixed")]
     if faults or more or rest:
         raise ConfigError(_Lines(path, document).render([*faults, *more, *rest]))
-    baselines = tuple(dict.fromkeys(make_trial(trial.config.untrained()) for trial in trials))
+    untrained = (make_trial(trial.config.untrained()) for trial in trials)
+    baselines = tuple({trial.id: trial for trial in untrained}.values())
     return Sweep(
         name=_run_name(file.name, overrides),
         description=file.description,
@@ -197,8 +199,12 @@ def _parse_overrides(overrides: Iterable[str]) -> Settings:
         field, equals, value = text.partition("=")
         if not equals or not field.strip():
             raise ConfigError(f"--set {text}: is not field=value; write it so")
-        if field.strip() == "seed":
-            raise ConfigError("--set seed: seeds are a list of their own; use --seeds 0,1")
+        if field.strip() in ("seed", "seeds"):
+            raise ConfigError(
+                f"--set {field.strip()}: seeds are a list of their own; use --seeds 0,1"
+            )
+        if field.strip() in settings:
+            raise ConfigError(f"--set {field.strip()}: is given twice; give it once")
         try:
             settings[field.strip()] = (
                 YAML(typ="safe").load(value),
@@ -259,7 +265,12 @@ def _cases(
         for part in (*parts, overrides):
             settings = _replace(settings, part)
         cases.append(settings)
-    return cases, operations, faults
+    # With one number each, the diagonal would not be one operation.
+    for settings in cases if operations else ():
+        value, at = settings.get("augment_probability", (None, ()))
+        if isinstance(value, list):
+            faults.append(Fault(at, "a list does not fit pairs; give one number for all"))
+    return cases, operations, list(dict.fromkeys(faults))
 
 
 def _replace(settings: Settings, part: Mapping[str, tuple[Any, Place]]) -> Settings:
@@ -282,10 +293,10 @@ def _faults_of_names(file: SweepFile, fixed: Settings, groups: list[list[Setting
     ]
     for name, (_, place) in places:
         where = place[: 3 if place[0] == "zips" else 2]
-        if name in seen:
-            faults.append(
-                Fault(where, f"is set in {dotted(seen[name])} as well; keep one of the two")
-            )
+        for other in seen:
+            if f"{name}.".startswith(f"{other}.") or f"{other}.".startswith(f"{name}."):
+                told = f"is set in {dotted(seen[other])} as well; keep one of the two"
+                faults.append(Fault(where, told))
         seen[name] = where
         if name == "seed":
             faults.append(Fault(where, "seeds are a list of their own; write seeds: [0, 1]"))
@@ -303,6 +314,10 @@ def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+# Every sweep evaluates the untrained encoders by itself; among the trials they would be no cell.
+_UNTRAINED = [Fault(("epochs",), "0 is not at least 1; untrained encoders are evaluated anyway")]
+
+
 def _expand(cases: list[Settings], seeds: tuple[int, ...]) -> tuple[tuple[Trial, ...], list[Fault]]:
     """Validate every case; seed by seed, so that a first whole matrix comes early."""
     trials: dict[str, Trial] = {}
@@ -310,11 +325,12 @@ def _expand(cases: list[Settings], seeds: tuple[int, ...]) -> tuple[tuple[Trial,
     for seed in seeds:
         for settings in cases:
             config = parse_config(_nest(settings) | {"seed": seed})
-            if isinstance(config, TrialConfig):
+            if isinstance(config, TrialConfig) and config.epochs:
                 trial = make_trial(config)
-                trials[trial.id] = trial
+                trials.setdefault(trial.id, trial)
             else:
-                faults.update(dict.fromkeys(_at_source(fault, settings) for fault in config))
+                found = _UNTRAINED if isinstance(config, TrialConfig) else config
+                faults.update(dict.fromkeys(_at_source(fault, settings) for fault in found))
     return tuple(trials.values()), list(faults)
 
 
@@ -325,9 +341,11 @@ def _nest(settings: Settings) -> dict[str, Any]:
         *groups, leaf = name.split(".")
         node = data
         for group in groups:
-            node = node.setdefault(group, {})
+            if node.get(group) is None:
+                node[group] = {}
+            node = node[group]
             if not isinstance(node, dict):
-                break
+                break  # told as a fault of the group
         else:
             node[leaf] = value
     return data
@@ -384,15 +402,19 @@ def plan_from_json(data: dict[str, Any], place: Path) -> Sweep:
 
     try:
         return Sweep(
-            name=data["name"],
-            description=data["description"],
-            operations=tuple(data["operations"]),
+            name=str(data["name"]),
+            description=str(data["description"]),
+            operations=_operations(data["operations"]),
             trials=trials(data["trials"]),
             baselines=trials(data["baselines"]),
             resources=Resources.model_validate(data["resources"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{place}: is not a plan of this version; run the sweep again") from error
+
+
+def _operations(names: list[str]) -> tuple[Augmentation, ...]:
+    return Pairs.model_validate({"pairs": tuple(names)}).pairs if names else ()
 
 
 def json_schema() -> dict[str, Any]:

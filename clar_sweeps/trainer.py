@@ -87,21 +87,19 @@ class Trainer:
         self.train_clips = torch.from_numpy(waveforms.indices("train"))
         self.batch_size = min(config.batch_size, len(self.train_clips))
         self.steps_per_epoch = len(self.train_clips) // self.batch_size
+        self.parameters = [*self.encoder.parameters(), *self.projection_head.parameters()]
         self.epoch = 0
 
     def train_epoch(self) -> Epoch:
         """Train on every clip of the training split once, less an incomplete last batch.
 
         Raises:
-            DivergedError: A loss is not finite; names epoch and step.
+            DivergedError: A loss or a weight is not finite; names epoch and step.
         """
         config, epoch = self.config, self.epoch
         started = time.perf_counter()
-        order = torch.randperm(
-            len(self.train_clips), generator=rng.generator(config.seed, "order", epoch)
-        )
-        clips = self.train_clips[order].to(self.device)
-        draws = rng.generator(config.seed, "augment", epoch)
+        clips = self.order(epoch).to(self.device)
+        draws = rng.generator(config.seed, "augment", epoch, device=self.device)
         self.encoder.train()
         self.projection_head.train()
         losses = []
@@ -122,11 +120,15 @@ class Trainer:
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimizer.step()
             losses.append(loss.detach())
+        # The last update comes after the last loss, so the weights are looked at as well.
+        sound = torch.stack([weight.isfinite().all() for weight in self.parameters]).all()
         # The epoch's one wait for the device.
-        epoch_losses = torch.stack(losses).tolist()
+        *epoch_losses, all_sound = torch.stack([*losses, sound.to(losses[0].dtype)]).tolist()
         for number, value in enumerate(epoch_losses):
             if not math.isfinite(value):
-                raise DivergedError(epoch=epoch + 1, step=number + 1, loss=value)
+                raise DivergedError(f"loss is {value}", epoch=epoch + 1, step=number + 1)
+        if not all_sound:
+            raise DivergedError("a weight is not finite", epoch=epoch + 1, step=len(losses))
         self.epoch = epoch + 1
         seconds = time.perf_counter() - started
         return Epoch(
@@ -139,13 +141,25 @@ class Trainer:
         )
 
     def evaluate(self) -> dict[str, float]:
-        """Judge the frozen encoder on validation and test clips; see `clar_sweeps.evaluation`."""
+        """Judge the frozen encoder on validation and test clips; see `clar_sweeps.evaluation`.
+
+        Raises:
+            DivergedError: A representation is not finite.
+        """
         return evaluate_representations(
             self._represent("train"),
             {"valid": self._represent("valid"), "test": self._represent("test")},
             num_classes=len(self.waveforms.class_names),
             seed=self.config.seed,
         )
+
+    def order(self, epoch: int) -> Tensor:
+        """Clips of the training split in the order of an epoch, (clips,) int64; of the seed alone.
+
+        On the CPU, so that it is the same on every device.
+        """
+        generator = rng.generator(self.config.seed, "order", epoch)
+        return self.train_clips[torch.randperm(len(self.train_clips), generator=generator)]
 
     def save(self, path: Path, *, trial_id: str, progress: dict[str, Any]) -> None:
         """Write everything that `load` needs, and the caller's own plain values."""
@@ -154,6 +168,8 @@ class Trainer:
             "encoder": self.encoder.state_dict(),
             "projection_head": self.projection_head.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "precision": str(self.autocast_dtype),
+            "dataset_digest": self.waveforms.digest,
             "progress": progress,
         }
         save_checkpoint(path, state, trial_id=trial_id)
@@ -162,9 +178,16 @@ class Trainer:
         """Go on from a checkpoint; gives back the caller's values.
 
         Raises:
-            CheckpointError: Truncated, or of another trial.
+            CheckpointError: Truncated, damaged, of another trial, of other clips, or computed in
+                another precision. The trainer is then as it was.
         """
         state = load_checkpoint(path, trial_id=trial_id, device=self.device)
+        for name, own in (
+            ("precision", str(self.autocast_dtype)),
+            ("dataset_digest", self.waveforms.digest),
+        ):
+            if state[name] != own:
+                raise CheckpointError(f"{path}: {name} is {state[name]}, here it is {own}")
         self.encoder.load_state_dict(state["encoder"])
         self.projection_head.load_state_dict(state["projection_head"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -203,8 +226,12 @@ class Trainer:
                 self.device.type, dtype=self.autocast_dtype, enabled=self.autocast_dtype is not None
             ):
                 parts.append(self.encoder(inputs).float())
+        representations = torch.cat(parts)
+        if not representations.isfinite().all():
+            step = self.epoch * self.steps_per_epoch
+            raise DivergedError("a representation is not finite", epoch=self.epoch, step=step)
         labels = torch.from_numpy(self.waveforms.labels)[clips]
-        return Labelled(torch.cat(parts), labels.to(self.device))
+        return Labelled(representations, labels.to(self.device))
 
 
 def run_trial(trial: Trial, run: Path, report: Report) -> records.EndState:
@@ -228,6 +255,7 @@ def run_trial(trial: Trial, run: Path, report: Report) -> records.EndState:
     with records.locked(folder, timeout_seconds=_LOCK_TIMEOUT_SECONDS) as acquired:
         if not acquired:
             raise RunLockedError(f"{folder}: another process trains this trial; wait for it")
+        records.remove_leftovers(folder)
         if not (folder / "config.json").exists():
             records.write_config(folder, trial)
         state = records.state_of(run, trial)
@@ -248,6 +276,8 @@ def _train_to_end(trial: Trial, folder: Path, report: Report) -> records.EndStat
     config = trial.config
     started = time.perf_counter()
     trainer = Trainer(config, data.load(config.dataset, condition=config.condition))
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(trainer.device)
     cost = {"train_seconds": 0.0, "eval_seconds": 0.0, "total_seconds": 0.0}
     metrics: dict[str, float] = {}
     spent_before = 0.0

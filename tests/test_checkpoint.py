@@ -1,3 +1,5 @@
+import hashlib
+import io
 import pickle
 from pathlib import Path
 
@@ -29,7 +31,16 @@ def test_nothing_is_left_beside_the_file(path: Path) -> None:
 @pytest.mark.parametrize("kept", [0, 1, 100, 2000])
 def test_a_truncated_file_is_an_error_of_its_own(path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="truncated or damaged"):
+        load_checkpoint(path, trial_id="abc")
+
+
+@pytest.mark.parametrize("position", [0, 100, 3000, -1])
+def test_a_single_changed_byte_is_found(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="truncated or damaged"):
         load_checkpoint(path, trial_id="abc")
 
 
@@ -47,10 +58,10 @@ def test_a_pickle_that_runs_code_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(Dangerous(), protocol=2))
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        load_checkpoint(tmp_path / "checkpoint.pt", trial_id="abc")
-    torch.save({"trial_id": "abc", "state": Dangerous()}, tmp_path / "zipped.pt")
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        load_checkpoint(tmp_path / "zipped.pt", trial_id="abc")
+    buffer = io.BytesIO()
+    torch.save({"trial_id": "abc", "state": Dangerous()}, buffer)
+    for content in (pickle.dumps(Dangerous(), protocol=2), buffer.getvalue()):
+        (tmp_path / "evil.pt").write_bytes(hashlib.sha256(content).digest() + content)
+        with pytest.raises(CheckpointError, match="cannot be read"):
+            load_checkpoint(tmp_path / "evil.pt", trial_id="abc")
     assert not (tmp_path / "ran").exists()

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import subprocess
 import sys
@@ -186,3 +187,36 @@ def test_a_fault_names_place_rule_value_and_remedy(
 def test_all_faults_are_told_together() -> None:
     told = {fault.place[0] for fault in faults(width=0, epochs="3", learning_rate=-1.0, foo=1)}
     assert told == {"width", "epochs", "learning_rate", "foo"}
+
+
+@pytest.mark.parametrize("num_bands", [8, 32, 40, 64, 80, 128])
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 8])
+def test_config_refuses_exactly_the_pictures_with_empty_mel_bands(
+    num_bands: int, factor: int
+) -> None:
+    from clar_sweeps.features import SpectralFeatures
+
+    n_fft = 2 * num_bands * factor
+    picture = {"num_bands": num_bands, "n_fft": n_fft, "window_length": n_fft // 2}
+    told = parse_config({"augment": ["FD"], "features": picture})
+    with contextlib.ExitStack() as stack:
+        if isinstance(told, list):
+            number = told[0].message.split("leaves ")[1].split(" mel")[0]
+            stack.enter_context(pytest.raises(ValueError, match=f"^{number} mel filters"))
+        SpectralFeatures(**picture)
+
+
+def test_only_a_pair_collapses() -> None:
+    assert config(augment=["FD", "WN", "WN"]).augment == ("FD", "WN", "WN")
+    unlike = config(augment=["FD", "FD"], augment_probability=[1.0, 0.5])
+    assert unlike.augment == ("FD", "FD")
+
+
+def test_zero_has_one_identity() -> None:
+    assert identity(config(weight_decay=-0.0)) == identity(config(weight_decay=0.0))
+
+
+def test_a_key_that_is_no_text_is_an_unknown_field() -> None:
+    parsed = parse_config({"augment": ["FD"], 7: 1})  # type: ignore[dict-item]  # as YAML may have
+    assert isinstance(parsed, list)
+    assert parsed[0].message.startswith("unknown field")

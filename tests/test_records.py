@@ -118,3 +118,34 @@ def test_a_lock_held_by_another_process_is_not_given(tmp_path: Path) -> None:
         process.join()
     with records.locked(tmp_path, timeout_seconds=0.2) as acquired:
         assert acquired
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"state": "weird"}, "state 'weird' is not one of done, failed, diverged"),
+        ({"state": ["done"]}, "is not one of done, failed, diverged"),
+        ({"metrics": []}, "metrics is not a mapping"),
+        ({"metrics": {"test_top1": "high"}}, "test_top1 is 'high', not a number"),
+        ({"error": "text"}, "error is not a mapping"),
+    ],
+)
+def test_a_summary_that_says_what_cannot_be_is_named(
+    tmp_path: Path, trial: Trial, change: dict[str, object], message: str
+) -> None:
+    folder = close(tmp_path, trial)
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | change))
+    for read in (lambda: records.read_record(folder), lambda: records.state_of(tmp_path, trial)):
+        with pytest.raises(RecordError) as error:
+            read()
+        assert message in str(error.value)
+        assert str(error.value).startswith(str(folder / "summary.json"))
+
+
+def test_a_done_trial_is_not_reopened(tmp_path: Path, trial: Trial) -> None:
+    close(tmp_path, trial, "done")
+    records.reopen(tmp_path, trial)
+    assert records.state_of(tmp_path, trial) == "done"
+    records.reopen(tmp_path / "empty", trial)
+    assert not (tmp_path / "empty").exists()

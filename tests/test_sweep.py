@@ -201,3 +201,43 @@ def test_a_thousand_trials_expand_in_a_moment(write: Write) -> None:
     started = time.process_time()
     assert len(load_sweep(path, seeds=tuple(range(60))).trials) == 1080
     assert time.process_time() - started < 5
+
+
+def test_an_override_reaches_into_a_group_that_is_null(write: Write) -> None:
+    text = "name: a\nfixed: {augment: [FD], features: null}"
+    sweep = load_sweep(write(text), overrides=["features.num_bands=64"])
+    assert sweep.trials[0].config.features is not None
+    assert sweep.trials[0].config.features.num_bands == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "axes: {features.hop_length: [64, 128], features: [{num_bands: 64}]}",
+            "axes.features: is set in axes.features.hop_length as well",
+        ),
+        ("fixed: {epochs: 0}", "fixed.epochs: 0 is not at least 1"),
+        (
+            "fixed: {augment_probability: [1, 0.5]}\naxes: {augment: {pairs: [FD, TM]}}",
+            "fixed.augment_probability: a list does not fit pairs; give one number for all",
+        ),
+        ("seeds: [9223372036854775808]", "seeds[0]: 9223372036854775808: input should be less"),
+        ("fixed: {2020-01-01: 3}", "fixed.2020-01-01: unknown field"),
+    ],
+)
+def test_a_grid_that_makes_no_sense_is_refused(write: Write, text: str, message: str) -> None:
+    path = write("name: a\n" + text + ("" if "pairs" in text else "\nzips: [{augment: [[FD]]}]"))
+    with pytest.raises(ConfigError) as error:
+        load_sweep(path)
+    assert message in str(error.value)
+
+
+def test_equal_untrained_encoders_are_one_baseline(write: Write) -> None:
+    text = "name: a\nzips: [{augment: [[FD], [TM]], checkpoint_every: [1, 5]}]"
+    assert len(load_sweep(write(text)).baselines) == 1
+
+
+def test_an_override_given_twice_is_refused(write: Write) -> None:
+    with pytest.raises(ConfigError, match="--set width: is given twice"):
+        load_sweep(write(GRID), overrides=["width=4", "width=8"])

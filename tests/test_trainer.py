@@ -10,9 +10,10 @@ from tiny import tiny_config
 from torch import Tensor
 
 from clar_sweeps import records
+from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import Trial, make_trial
 from clar_sweeps.data import Waveforms
-from clar_sweeps.errors import DivergedError
+from clar_sweeps.errors import CheckpointError, DivergedError
 from clar_sweeps.trainer import Trainer, run_trial
 
 Rows = list[dict[str, Any]]
@@ -56,8 +57,9 @@ def test_same_seed_gives_the_same_weights_bit_for_bit(
 
 
 def test_another_seed_gives_other_weights_and_another_order(digits: Waveforms) -> None:
-    losses = {Trainer(tiny_config(seed=seed), digits).train_epoch().loss for seed in (0, 1)}
-    assert len(losses) == 2
+    trainers = [Trainer(tiny_config(seed=seed), digits) for seed in (0, 1)]
+    assert not torch.equal(*(trainer.encoder.conv1.weight for trainer in trainers))
+    assert not torch.equal(*(trainer.order(0) for trainer in trainers))
 
 
 def test_cells_of_one_seed_start_from_the_same_weights(digits: Waveforms) -> None:
@@ -262,9 +264,61 @@ def test_precision_is_recorded(digits: Waveforms, tmp_path: Path, precision: str
 
 @pytest.mark.gpu
 def test_a_gpu_ends_near_the_cpu(digits: Waveforms) -> None:
-    # Draws differ between devices, so only what draws alike is compared: the untrained encoder.
+    # Draws differ between devices, so what is compared is what draws nothing on them.
     values = []
     for device in ("cpu", "cuda"):
         config = tiny_config(device=device, precision="float32", width=16).untrained()
         values.append(Trainer(config, digits).evaluate()["test_linear_top1"])
     assert values[0] == pytest.approx(values[1], abs=0.02)
+
+
+def test_an_update_that_breaks_the_weights_is_a_divergence(digits: Waveforms) -> None:
+    # One step: its loss is finite, the weights after it are not.
+    breaking = {"learning_rate": 1e38, "weight_decay": 1e4, "warmup_epochs": 0}
+    config = tiny_config(**breaking, epochs=1, batch_size=100_000)
+    with pytest.raises(DivergedError, match="a weight is not finite at epoch 1, step 1"):
+        Trainer(config, digits).train_epoch()
+
+
+def test_weights_that_are_finite_and_useless_are_a_divergence(
+    digits: Waveforms, tmp_path: Path
+) -> None:
+    trial = make_trial(
+        tiny_config(learning_rate=1e30, warmup_epochs=0, epochs=1, batch_size=100_000)
+    )
+    assert run(trial, tmp_path)[0] == "diverged"
+    error = records.read_record(records.trial_folder(tmp_path, trial)).summary["error"]
+    assert "is not finite at epoch 1, step 1" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dataset_digest", "f00"), ("precision", "torch.float64")]
+)
+def test_a_checkpoint_of_other_clips_or_precision_is_refused_and_changes_nothing(
+    digits: Waveforms, tmp_path: Path, field: str, value: str
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    trainer = Trainer(tiny_config(), digits)
+    trainer.save(path, trial_id="t", progress={})
+    save_checkpoint(path, {**load_checkpoint(path, trial_id="t"), field: value}, trial_id="t")
+    other = Trainer(tiny_config(), digits)
+    other.train_epoch()
+    before = weights(other)
+    with pytest.raises(CheckpointError, match=f"{field} is {value}, here it is"):
+        other.load(path, trial_id="t")
+    assert_equal_weights(before, weights(other))
+
+
+def test_what_a_killed_writer_left_aside_is_removed(digits: Waveforms, tmp_path: Path) -> None:
+    trial = make_trial(tiny_config(epochs=1, warmup_epochs=0))
+    folder = records.trial_folder(tmp_path, trial)
+    folder.mkdir(parents=True)
+    (folder / ".checkpoint.pt.7ogft2lr").write_bytes(b"half")
+    run(trial, tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
+        "checkpoint.pt",
+        "config.json",
+        "history.jsonl",
+        "summary.json",
+    ]

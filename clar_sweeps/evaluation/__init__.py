@@ -39,7 +39,9 @@ def evaluate_representations(
     """
     # Scaled by the training split alone, so that judges do not depend on the encoder's units.
     mean = train.representations.mean(dim=0)
-    scale = train.representations.std(dim=0).clamp_min(1e-6)
+    scale = train.representations.std(dim=0)
+    # A channel that is dead on the training clips must not blow up on others.
+    scale = torch.where(scale > 1e-6, scale, 1.0)
     train = train._replace(representations=(train.representations - mean) / scale)
     queries = {name: (split.representations - mean) / scale for name, split in held_out.items()}
     judges = {

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from clar_sweeps import records
 from clar_sweeps.config import Trial
+from clar_sweeps.errors import RecordError
 from clar_sweeps.records import Record, State
 from clar_sweeps.sweep import Sweep
 from clar_sweeps.tuning.progress import format_seconds, last_line_of_error
@@ -55,7 +56,10 @@ def status_table(sweep: Sweep, run: Path, states: Mapping[str, State]) -> Table:
         state = states[trial.id]
         row: tuple[str, ...] = ()
         if state != "missing":
-            row = _progress_of(records.read_record(records.trial_folder(run, trial)))
+            try:
+                row = _progress_of(records.read_record(records.trial_folder(run, trial)))
+            except RecordError as error:
+                row = ("", "", "", str(error))
         table.add_row(trial.id, trial.name, Text(state, _STYLES[state]), *row)
     return table
 

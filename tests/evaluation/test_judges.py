@@ -57,6 +57,16 @@ def test_a_constant_representation_is_at_chance_and_finite() -> None:
         assert value == pytest.approx(1 / NUM_CLASSES, abs=0.01)
 
 
+def test_a_channel_that_is_dead_in_training_does_no_harm() -> None:
+    train, test = clusters(300, spread=0.05, seed=0), clusters(200, spread=0.05, seed=1)
+    dead = train._replace(
+        representations=torch.cat([train.representations, torch.zeros(300, 1)], 1)
+    )
+    stray = 0.02 * (torch.arange(200) % 4 == 0).float()[:, None]
+    alive = test._replace(representations=torch.cat([test.representations, stray], 1))
+    assert judge(dead, alive)["test_top1"] == 1.0
+
+
 def test_same_seed_gives_the_same_numbers_and_leaves_the_global_generator_alone() -> None:
     train, test = clusters(300, spread=0.8, seed=0), clusters(200, spread=0.8, seed=1)
     before = torch.random.get_rng_state()

@@ -431,7 +431,7 @@ def _reach(cells: Sequence[Cell]) -> tuple[float, float]:
     halves = [0.0 if cell.gain.n < 2 else cell.gain.half_width for cell in cells]
     low = min(0.0, *(cell.gain.mean - half for cell, half in zip(cells, halves, strict=True)))
     high = max(0.0, *(cell.gain.mean + half for cell, half in zip(cells, halves, strict=True)))
-    room = 0.12 * (high - low)
+    room = 0.12 * (high - low) or 0.01  # all gains 0: an axis still needs an extent
     return 100 * (low - (room if low < 0 else 0)), 100 * (high + room)
 
 

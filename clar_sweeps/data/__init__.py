@@ -62,7 +62,6 @@ class Source(NamedTuple):
 
     Attributes:
         name: As in a sweep file.
-        title: For a heading.
         num_classes: Of the whole dataset.
         description: One sentence.
         licence: Of the recordings.
@@ -74,7 +73,6 @@ class Source(NamedTuple):
     """
 
     name: str
-    title: str
     num_classes: int
     description: str
     licence: str
@@ -83,11 +81,6 @@ class Source(NamedTuple):
     default_condition: str | None
     version: int
     list_clips: Callable[[Request], Listing]
-
-    @property
-    def needs_files(self) -> bool:
-        """Return whether a user has to bring recordings."""
-        return self.files is not None
 
 
 def _list_spoken_digits(request: Request) -> Listing:
@@ -106,7 +99,6 @@ DATASETS: dict[str, Source] = {
     for source in (
         Source(
             name="spoken-digits",
-            title="Spoken digits (synthetic)",
             num_classes=10,
             description=(
                 "Ten digits by 60 synthetic speakers in noise and rooms, 3,000 clips of one "
@@ -122,7 +114,6 @@ DATASETS: dict[str, Source] = {
         ),
         Source(
             name="fsdd",
-            title="Free Spoken Digit Dataset",
             num_classes=10,
             description=(
                 "Ten digits by six people, 3,000 recordings at 8 kHz; one speaker is held out "

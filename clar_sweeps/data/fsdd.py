@@ -21,8 +21,8 @@ def list_clips(folder: Path) -> Listing:
 
     The dataset's own split (index 0-4 for testing) has the same speakers on both sides, and a
     small network reaches 100 % on it. Here lucas is the test speaker and theo the validation
-    speaker. Where one of them is missing, as in older tags, the last other names in
-    alphabetical order take the places.
+    speaker. Where lucas is missing, as in older tags, theo is the test speaker; where one or both
+    are missing, the last other names in alphabetical order take the places that are left.
 
     Clips are one second: of the recordings, 0.14 to 2.28 s long, the few longer ones lose
     their end. They are resampled from 8 kHz, so nothing lies above 4 kHz.

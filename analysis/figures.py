@@ -46,6 +46,7 @@ NO_RESULT = {
 CELL_WIDTH, CELL_HEIGHT = 0.80, 0.60
 # Cells between the matrix and its margins.
 GAP = 0.16
+TITLE_WIDTH = 4.9  # inches that a title and the notes take
 
 
 class Drawing(NamedTuple):
@@ -118,22 +119,24 @@ def _matrices_figure(matrices: Sequence[PairMatrix]) -> Figure:
     span = size + 1 + GAP
     wide, high = span * CELL_WIDTH, span * CELL_HEIGHT
     left, between, right, top, bottom = 1.25, 0.85, 1.75, 1.42, 0.74
-    width = left + len(matrices) * wide + (len(matrices) - 1) * between + right
+    step = max(wide, TITLE_WIDTH) + between  # a small matrix is narrower than its title
+    last = left + (len(matrices) - 1) * step
+    width = last + max(wide + right, TITLE_WIDTH + 0.2)
     height = top + high + bottom
     figure = Figure(figsize=(width, height), facecolor="white")
     scale = _scale(matrices)
     for number, matrix in enumerate(matrices):
-        x = left + number * (wide + between)
+        x = left + number * step
         axes = figure.add_axes((x / width, bottom / height, wide / width, high / height))
         _draw_matrix(axes, matrix, scale, names_rows=number == 0)
         _draw_title(figure, matrix, x=x / width, y=1 - 0.18 / height, line=0.24 / height)
         _draw_note(figure, matrix, x=x / width, y=(bottom - 0.2) / height, line=0.19 / height)
     if scale is not None:
-        x = left + len(matrices) * wide + (len(matrices) - 1) * between + 0.55
+        x = last + wide + 0.55
         tall = size * CELL_HEIGHT
         low = bottom + high - tall
         axes = figure.add_axes((x / width, low / height, 0.17 / width, tall / height))
-        _draw_colour_bar(axes, matrices, scale)
+        _draw_colour_bar(figure, axes, matrices, scale)
     return figure
 
 
@@ -351,7 +354,9 @@ def _draw_note(figure: Figure, matrix: PairMatrix, *, x: float, y: float, line: 
         figure.text(x, y - number * line, note, ha="left", va="top", fontsize=8, color=QUIET)
 
 
-def _draw_colour_bar(axes: Axes, matrices: Sequence[PairMatrix], scale: _Scale) -> None:
+def _draw_colour_bar(
+    figure: Figure, axes: Axes, matrices: Sequence[PairMatrix], scale: _Scale
+) -> None:
     low, high = float(scale.span.vmin or 0), float(scale.span.vmax or 0)
     gradient = np.linspace(low, high, 256)[:, np.newaxis]
     axes.imshow(
@@ -368,7 +373,7 @@ def _draw_colour_bar(axes: Axes, matrices: Sequence[PairMatrix], scale: _Scale) 
     axes.set_yticks(ticks, [f"{100 * tick:.{digits}f}" for tick in ticks])
     axes.tick_params(axis="y", length=2.5, labelsize=7.5, labelcolor=QUIET, color=QUIET)
     axes.set_title("%", fontsize=8, color=QUIET, pad=5)
-    _mark_levels(axes, _levels(matrices), low=low, high=high)
+    _mark_levels(figure, axes, _levels(matrices), low=low, high=high)
 
 
 def _levels(matrices: Sequence[PairMatrix]) -> list[tuple[float, str]]:
@@ -385,10 +390,12 @@ def _levels(matrices: Sequence[PairMatrix]) -> list[tuple[float, str]]:
 
 
 def _mark_levels(
-    axes: Axes, levels: Sequence[tuple[float, str]], *, low: float, high: float
+    figure: Figure, axes: Axes, levels: Sequence[tuple[float, str]], *, low: float, high: float
 ) -> None:
     """Label levels beside the bar, apart from each other; those below it get an arrow."""
-    step = (high - low) * 0.10
+    # Two lines of text are 0.26 inches high, whatever the height of the bar.
+    bar = axes.get_position().height * figure.get_figheight()
+    step = (high - low) * 0.28 / bar
     above = math.inf
     for value, text in levels:
         inside = low <= value <= high

@@ -6,6 +6,7 @@ pandas) is imported by the commands that need it.
 """
 
 import contextlib
+import errno
 import functools
 import importlib.util
 import io
@@ -84,6 +85,14 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + signum)
 
 
+_REMEDIES = {
+    errno.ENOSPC: "free some space and give the same command again: what is done stays",
+    errno.EROFS: "give a folder that can be written",
+    errno.EACCES: "give a folder that can be written",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+
+
 def command(
     group: typer.Typer, name: str
 ) -> Callable[[Callable[Arguments, int]], Callable[Arguments, None]]:
@@ -100,7 +109,8 @@ def command(
                 raise  # typer's: the reader of a pipe has gone
             except OSError as error:
                 where = f"{error.filename}: " if error.filename else ""
-                code = _complain(f"{where}{error.strerror or error}")
+                remedy = _REMEDIES.get(error.errno or 0, "check the path")
+                code = _complain(f"{where}{error.strerror or error}; {remedy}")
             except KeyboardInterrupt:
                 print(
                     "interrupted; the same command goes on from the last checkpoints",
@@ -430,7 +440,7 @@ def _data_progress(console: Console, title: str) -> Iterator[Callable[[str, int,
 
 def _stdout() -> Console:
     """Tables keep their width in a pipe."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 200)
 
 
 @contextlib.contextmanager

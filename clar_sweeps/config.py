@@ -312,6 +312,16 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> Fault:
             return unknown_field(place, fields_at(model, place[:-1]))
         case "missing":
             message = "is required and not given"
+        case _ if value is None:
+            message = "is empty; give a value or leave the field out"
+        case "too_short":
+            message = "is an empty list; give at least one value"
+        case "string_pattern_mismatch":
+            message = f"{value!r} has other signs than letters, digits, . _ -; rename it"
+        case "greater_than" | "greater_than_equal":
+            message = f"{value!r} is not {_relation(detail)}; raise it"
+        case "less_than" | "less_than_equal":
+            message = f"{value!r} is not {_relation(detail)}; lower it"
         case "bool_type" | "int_type" | "int_from_float" | "float_type" | "string_type":
             kinds = {"bool": "true or false", "int": "a whole number", "float": "a number"}
             kind = kinds.get(detail["type"].split("_")[0], "a text")
@@ -323,6 +333,13 @@ def _describe(detail: ErrorDetails, model: type[BaseModel]) -> Fault:
         case _:
             message = f"{value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
     return Fault(place, message)
+
+
+def _relation(detail: ErrorDetails) -> str:
+    """`above 0` or `at least 1`, from pydantic's bound."""
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    ((name, bound),) = ((name, bound) for name, bound in detail["ctx"].items() if name in words)
+    return f"{words[name]} {bound:g}"
 
 
 def _is_users_word(part: int | str) -> bool:

@@ -59,6 +59,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(aside).chmod(0o644)
         Path(aside).replace(path)
+    except OSError as error:
+        Path(aside).unlink(missing_ok=True)
+        # A write knows no name: without it nobody would know which disk is full.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
@@ -239,14 +243,22 @@ def state_of(run: Path, trial: Trial) -> State:
 
 
 def reopen(run: Path, trial: Trial) -> None:
-    """Take a failed trial up again: its summary goes, its checkpoint stays."""
+    """Take a failed trial up again: its summary goes, its checkpoint stays.
+
+    A summary that cannot be read is kept as `summary.damaged`.
+    """
     folder = trial_folder(run, trial)
     if not (folder / "summary.json").exists():
         return
     with locked(folder, timeout_seconds=0.0) as acquired:
-        # Read again under the lock: another process may have brought it to a good end.
-        if acquired and state_of(run, trial) in ("failed", "diverged"):
-            (folder / "summary.json").unlink()
+        if not acquired:
+            return
+        try:
+            # Read again under the lock: another process may have brought it to a good end.
+            if state_of(run, trial) in ("failed", "diverged"):
+                (folder / "summary.json").unlink()
+        except RecordError:
+            (folder / "summary.json").replace(folder / "summary.damaged")
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -144,8 +144,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = " ".join(str(error.problem or error.context).split())
         raise ConfigError(f"{path}:{line}: not valid YAML: {problem}") from error
-    except YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not valid YAML: {reason}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: is not a mapping; see the sweep files in sweeps/")
     return document
@@ -210,7 +211,7 @@ def _parse_overrides(overrides: Iterable[str]) -> Settings:
                 YAML(typ="safe").load(value),
                 ("--set", field.strip()),
             )
-        except YAMLError as error:
+        except (YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"--set {text}: the value is not valid YAML") from error
     return settings
 
@@ -239,7 +240,9 @@ def _cases(
                 operations = tuple(dict.fromkeys(pairs.pairs))
                 product = itertools.product(operations, repeat=2)
                 groups.append([{name: (pair, (*place, "pairs"))} for pair in product])
-        elif not isinstance(values, list) or not values:
+        elif values == []:
+            faults.append(Fault(place, "is an empty list; give at least one value"))
+        elif not isinstance(values, list):
             faults.append(Fault(place, f"{values!r} is not a list of values; write [{values}]"))
         else:
             groups.append([{name: (value, (*place, i))} for i, value in enumerate(values)])

@@ -16,7 +16,7 @@ from clar_sweeps.augment import build_chain
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import SAMPLE_RATE, Trial, TrialConfig
 from clar_sweeps.data.waveforms import Split, Waveforms
-from clar_sweeps.errors import CheckpointError, DivergedError, RunLockedError
+from clar_sweeps.errors import CheckpointError, ConfigError, DivergedError, RunLockedError
 from clar_sweeps.evaluation import Labelled, evaluate_representations
 from clar_sweeps.features import RawWaveform, SpectralFeatures
 from clar_sweeps.losses import nt_xent
@@ -29,6 +29,7 @@ Report = Callable[[dict[str, float | int | str]], None]
 
 _CLIPS_AT_ONCE = 256
 _INT16_SCALE = 1 / 32768
+_SMALLEST_PICTURE = 16
 # A killed driver's actors write for about three seconds more.
 _LOCK_TIMEOUT_SECONDS = 15.0
 
@@ -57,11 +58,16 @@ class Trainer:
         Args:
             config: The trial.
             waveforms: The prepared dataset that `config.dataset` names.
+
+        Raises:
+            ConfigError: bfloat16 is asked for where a CPU computes it wrongly.
         """
         self.config = config
         self.waveforms = waveforms
         self.device = _choose_device(config.device)
-        self.autocast_dtype = _choose_precision(config.precision, self.device)
+        self.autocast_dtype = _choose_precision(
+            config, self.device, num_samples=waveforms.samples.shape[1]
+        )
         with rng.seeded(config.seed, "encoder"):
             encoder = ENCODERS[config.encoder](config.width)
         with rng.seeded(config.seed, "projection_head"):
@@ -86,6 +92,12 @@ class Trainer:
         self.samples = torch.from_numpy(waveforms.samples).to(self.device)
         self.train_clips = torch.from_numpy(waveforms.indices("train"))
         self.batch_size = min(config.batch_size, len(self.train_clips))
+        if self.batch_size < config.batch_size:
+            logger.warning(
+                "batch_size %d is more than the %d training clips: each step takes them all",
+                config.batch_size,
+                self.batch_size,
+            )
         self.steps_per_epoch = len(self.train_clips) // self.batch_size
         self.parameters = [*self.encoder.parameters(), *self.projection_head.parameters()]
         self.epoch = 0
@@ -370,8 +382,22 @@ def _choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _choose_precision(name: str, device: torch.device) -> torch.dtype | None:
+def _choose_precision(
+    config: TrialConfig, device: torch.device, *, num_samples: int
+) -> torch.dtype | None:
     """Type of autocast, None for float32 throughout."""
+    name = config.precision
+    if device.type == "cpu" and config.features is not None:
+        num_frames = num_samples // config.features.hop_length + 1
+        # The last stage then reads a single point, and oneDNN 3.7 leaves the gradient of kernel
+        # taps that no point reaches uninitialised in bfloat16: numbers of any size.
+        if min(config.features.num_bands, num_frames) <= _SMALLEST_PICTURE:
+            if name == "bfloat16":
+                raise ConfigError(
+                    f"precision: bfloat16 on a CPU needs a picture above {_SMALLEST_PICTURE} bands "
+                    f"and frames, this is {config.features.num_bands} by {num_frames}; use float32"
+                )
+            return None
     if name == "auto":
         gains = (
             torch.cuda.is_bf16_supported(including_emulation=False)

@@ -57,11 +57,11 @@ FILES: dict[str, tuple[str, list[str]]] = {
     ),
     "a value out of range": (
         GOOD.replace("width: 4", "width: 0"),
-        [r"bad\.yaml:4: fixed\.width: 0: input should be greater than or equal to 1"],
+        [r"bad\.yaml:4: fixed\.width: 0 is not at least 1; raise it"],
     ),
     "an empty axis": (
         GOOD.replace("[[FD], [TM]]", "[]"),
-        [r"bad\.yaml:6: axes\.augment: \[\] is not a list of values; .+"],
+        [r"bad\.yaml:6: axes\.augment: is an empty list; give at least one value"],
     ),
     "zips of unequal length": (
         GOOD + UNEQUAL,
@@ -115,11 +115,11 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     ),
     "a negative number of GPUs": (
         ["run", "good.yaml", "--gpus-per-trial", "-1"],
-        r"--gpus-per-trial: -1\.0: input should be greater than or equal to 0",
+        r"--gpus-per-trial: -1\.0 is not at least 0; raise it",
     ),
     "no trials at once": (
         ["run", "good.yaml", "--max-concurrent", "0"],
-        r"--max-concurrent: 0: input should be greater than or equal to 1",
+        r"--max-concurrent: 0 is not at least 1; raise it",
     ),
     "CPUs that are not there": (
         ["run", "greedy.yaml"],
@@ -135,7 +135,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     ),
     "a file on the way to a run folder": (
         ["run", "good.yaml", "--run-dir", "good.yaml/run"],
-        r"good\.yaml/run: Not a directory",
+        r"good\.yaml/run: Not a directory; check the path",
     ),
     "a report of what is no run": (
         ["report", "empty"],
@@ -232,7 +232,10 @@ def test_a_full_disk_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr("clar_sweeps.records.write_json", write_json)
-    assert_refused(["run", "good.yaml"], [r"runs/good/run\.json: No space left on device"])
+    assert_refused(
+        ["run", "good.yaml"],
+        [r"runs/good/run\.json: No space left on device; free some space and .+"],
+    )
 
 
 @pytest.mark.usefixtures("workplace")

@@ -105,7 +105,7 @@ def test_status_tells_results_and_faults_from_records_alone(grid: Sweep) -> None
     rows = [line.split() for line in result.stdout.splitlines()]
     done, failed, unfinished = grid.trials[:3]
     assert [done.id, done.name, "done", "0/1000", "43.2", "%", "9.8", "s"] in rows
-    why = ["ValueError:", "clip", "7", "is", "empty"]
+    why = ["clip", "7", "is", "empty"]
     assert [failed.id, failed.name, "failed", "0/1000", *why] in rows
     assert [unfinished.id, unfinished.name, "unfinished", "0/1000"] in rows
     assert result.stdout.splitlines()[-1] == (

@@ -222,7 +222,7 @@ def test_an_override_reaches_into_a_group_that_is_null(write: Write) -> None:
             "fixed: {augment_probability: [1, 0.5]}\naxes: {augment: {pairs: [FD, TM]}}",
             "fixed.augment_probability: a list does not fit pairs; give one number for all",
         ),
-        ("seeds: [9223372036854775808]", "seeds[0]: 9223372036854775808: input should be less"),
+        ("seeds: [9223372036854775808]", "seeds[0]: 9223372036854775808 is not below"),
         ("fixed: {2020-01-01: 3}", "fixed.2020-01-01: unknown field"),
     ],
 )

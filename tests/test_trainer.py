@@ -13,7 +13,7 @@ from clar_sweeps import records
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import Trial, make_trial
 from clar_sweeps.data import Waveforms
-from clar_sweeps.errors import CheckpointError, DivergedError
+from clar_sweeps.errors import CheckpointError, ConfigError, DivergedError
 from clar_sweeps.trainer import Trainer, run_trial
 
 Rows = list[dict[str, Any]]
@@ -322,3 +322,18 @@ def test_what_a_killed_writer_left_aside_is_removed(digits: Waveforms, tmp_path:
         "history.jsonl",
         "summary.json",
     ]
+
+
+@pytest.mark.parametrize("num_bands", [8, 16])
+def test_a_picture_that_shrinks_to_a_point_is_trained_in_float32_on_a_cpu(
+    digits: Waveforms, num_bands: int
+) -> None:
+    picture = {"num_bands": num_bands, "window_length": 256, "hop_length": 1024, "n_fft": 256}
+    config = tiny_config(features=picture, batch_size=8)
+    trainers = [Trainer(config, digits) for _ in range(2)]
+    assert trainers[0].autocast_dtype is None
+    for trainer in trainers:
+        trainer.train_epoch()
+    assert_equal_weights(*map(weights, trainers))
+    with pytest.raises(ConfigError, match="bfloat16 on a CPU needs a picture above 16 bands"):
+        Trainer(tiny_config(features=picture, precision="bfloat16"), digits)

@@ -10,7 +10,7 @@ TINY: dict[str, Any] = {
     "condition": "clean",
     "augment": ["FD", "TM"],
     "width": 2,
-    "features": {"num_bands": 16, "window_length": 512, "hop_length": 256, "n_fft": 512},
+    "features": {"num_bands": 32, "window_length": 512, "hop_length": 256, "n_fft": 512},
     "batch_size": 48,
     "epochs": 4,
     "warmup_epochs": 1,

@@ -4,6 +4,7 @@
 when a clip is decoded.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -170,6 +171,7 @@ def prepare(
         cache_folder(name, condition=condition),
         list_clips,
         remedy=_remedy(name, condition),
+        fingerprint=_fingerprint(source),
         progress=progress,
     )
 
@@ -212,6 +214,15 @@ def cache_folder(name: str, *, condition: str | None = None) -> Path:
     source, condition = _resolve(name, condition)
     parts = [name, condition, f"v{source.version}"]
     return cache_root() / "-".join(part for part in parts if part)
+
+
+def _fingerprint(source: Source) -> str:
+    """Names and sizes of a source's files, hashed; nothing where no folder is named."""
+    if source.files is None or data_root() is None:
+        return ""
+    folder = _files_folder(source.name)
+    sizes = sorted((str(p.relative_to(folder)), p.stat().st_size) for p in folder.rglob("*"))
+    return hashlib.sha256(repr(sizes).encode()).hexdigest()
 
 
 def _resolve(name: str, condition: str | None) -> tuple[Source, str | None]:

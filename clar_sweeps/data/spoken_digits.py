@@ -1,5 +1,6 @@
 """The built-in dataset: ten digits spoken by espeak-ng, made in seconds without a download."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -121,6 +122,11 @@ def _failure(returncode: int, stderr: str) -> str:
     else:
         ending = f"with exit code {returncode}"
     last_line = (stderr.strip().splitlines() or ["no message"])[-1].strip()
+    if os.strerror(errno.ENOSPC) in last_line:
+        return (
+            f"spoken-digits: {last_line}; free 200 MB, or set CLAR_SWEEPS_CACHE to a folder on "
+            "another disk"
+        )
     return (
         f"spoken-digits: the espeak-ng worker ended {ending} ({last_line}), expected exit code "
         "0; reinstall espeakng-loader and run it again"

@@ -1,5 +1,6 @@
 """A prepared dataset: int16 waveforms in a memory map, with labels, splits and speakers."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -8,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -94,6 +94,7 @@ def build_cache(
     list_clips: Callable[[Path], Listing],
     *,
     remedy: str,
+    fingerprint: str = "",
     progress: Progress | None = None,
 ) -> Waveforms:
     """Open the cache in `folder`, made first where it is absent or visibly damaged.
@@ -105,23 +106,28 @@ def build_cache(
         list_clips: Finds the clips. It is given an empty folder that becomes part of the
             cache, for what it has to make itself.
         remedy: What a user runs when the cache is damaged.
+        fingerprint: Of the recordings, where they are at hand; a cache made from others is made
+            again.
         progress: Called with (phase, done, total).
 
     Raises:
         DataError: a clip cannot be used.
     """
+    # Without the lock where the cache stands, so that it may lie on a disk that is read only.
+    with contextlib.suppress(DataError):
+        return open_cache(folder, remedy=remedy, fingerprint=fingerprint)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         if folder.exists():
             try:
-                return open_cache(folder, remedy=remedy)
+                return open_cache(folder, remedy=remedy, fingerprint=fingerprint)
             except DataError as error:
                 logger.warning("making the cache again: %s", error)
                 shutil.rmtree(folder)
         with _aside(folder) as partial:
             source = partial / "clips"
             source.mkdir()
-            _write(partial, list_clips(source), progress)
+            _write(partial, list_clips(source), fingerprint, progress)
             if not any(source.iterdir()):
                 source.rmdir()
             # Rename last: a killed preparation must not leave half a cache.
@@ -129,15 +135,18 @@ def build_cache(
         return open_cache(folder, remedy=remedy)
 
 
-def open_cache(folder: Path, *, remedy: str) -> Waveforms:
+def open_cache(folder: Path, *, remedy: str, fingerprint: str = "") -> Waveforms:
     """Map the cache in `folder` after checking its metadata and the size of its samples.
 
     Raises:
-        DataError: the cache is absent, truncated, or of another format.
+        DataError: the cache is absent, truncated, of another format, or of other recordings than
+            those of a `fingerprint`.
     """
     if not folder.is_dir():
         raise DataError(f"cache {folder}: not prepared; run '{remedy}'")
     try:
+        if fingerprint and _read_metadata(folder).get("source") != fingerprint:
+            raise ValueError("made from other recordings than those that are there now")
         return _open(folder)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise _damaged(folder, str(error), remedy) from error
@@ -171,7 +180,7 @@ def _damaged(folder: Path, reason: str, remedy: str) -> DataError:
     return DataError(f"cache {folder}: damaged: {reason}; delete the folder and run '{remedy}'")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
     """Folder beside `folder` to write in; removed on an error, and at the next try on a kill."""
     prefix = f".{folder.name}.partial-"
@@ -186,7 +195,7 @@ def _aside(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write(folder: Path, listing: Listing, progress: Progress | None) -> None:
+def _write(folder: Path, listing: Listing, fingerprint: str, progress: Progress | None) -> None:
     clips = listing.clips
     class_names = sorted({clip.class_name for clip in clips})
     samples: np.memmap[Any, np.dtype[np.int16]] = np.lib.format.open_memmap(
@@ -219,6 +228,7 @@ def _write(folder: Path, listing: Listing, progress: Progress | None) -> None:
         )
     metadata: dict[str, Any] = {
         "format": FORMAT,
+        "source": fingerprint,
         "sample_rate": SAMPLE_RATE,
         "shape": list(samples.shape),
         "samples_sha256": checksum,

@@ -138,7 +138,11 @@ def _ours(trial: TuneTrial) -> Trial:
 
 def _close_in_error(folder: Path, trial: Trial, failed: TuneTrial) -> None:
     trace = str(failed.get_error() or "").strip().splitlines()
-    if isinstance(failed.get_pickled_error(), RayActorError):
+    try:
+        reason = failed.get_pickled_error()
+    except EOFError:  # Tune's file is empty, as on a full disk
+        reason = None
+    if isinstance(reason, RayActorError):
         kind = "ProcessDied"
         message = (
             f"the trial's process died {failed.num_failures} times, often for want of memory; "

@@ -132,7 +132,10 @@ def unsuccessful_lines(
     for trial in trials:
         if states[trial.id] in ("failed", "diverged"):
             folder = records.trial_folder(run, trial)
-            why = last_line_of_error(records.read_record(folder))
+            try:
+                why = last_line_of_error(records.read_record(folder))
+            except RecordError as error:
+                why = str(error)
             yield f"{states[trial.id]}: {trial.name}: {why} ({folder / 'summary.json'})"
 
 

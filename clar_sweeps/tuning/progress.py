@@ -131,9 +131,9 @@ class Progress:
             count = f"[{self._ended}/{self._total}] "
         line = Text(count)
         line.append(trial.name).append(" ").append(state, _STYLES.get(state, "yellow"))
-        line.append(f": {_outcome(record)}" if record else "")
         if running:
             line.append(f" in {format_seconds(self._clock() - running.started)}")
+        line.append(f": {_outcome(record)}" if record else "")
         left = self.seconds_left()
         if left is not None and _counts(trial) and (self._waiting or self._running):
             line.append(f", about {format_duration(left)} left", "dim")
@@ -208,7 +208,7 @@ def last_line_of_error(record: Record) -> str:
     """Why a trial failed, in one line."""
     error = record.summary.get("error") or {}
     lines = str(error.get("message", "")).strip().splitlines() or [""]
-    return f"{error.get('type', 'unknown error')}: {lines[-1]}"
+    return lines[-1] or str(error.get("type", "unknown error"))
 
 
 def format_seconds(seconds: float) -> str:

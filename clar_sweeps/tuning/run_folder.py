@@ -15,6 +15,8 @@ from clar_sweeps.sweep import Sweep, plan_from_json, plan_to_json
 
 PLAN = "plan.json"
 OWNER = "run.json"
+# What a run that was killed early may have left without a plan.
+_OURS = {OWNER, "run.log", "ray.log", "trials", "untrained"}
 
 # Ended, but not with a result: taken up again on request only.
 UNSUCCESSFUL: tuple[State, ...] = ("failed", "diverged")
@@ -36,11 +38,10 @@ def find_work(sweep: Sweep, run: Path, *, retry_failed: bool = False) -> Work:
         run: The run folder; need not exist.
         retry_failed: Take up failed and diverged trials as well.
 
-    Raises:
-        RecordError: A record cannot be read.
+    A trial whose summary cannot be read counts as failed: one bad file must not hide the others.
     """
     everything = (*sweep.baselines, *sweep.trials)
-    states = {trial.id: records.state_of(run, trial) for trial in everything}
+    states = {trial.id: _state_of(run, trial) for trial in everything}
     unsuccessful = tuple(trial for trial in everything if states[trial.id] in UNSUCCESSFUL)
     finished = ("done",) if retry_failed else ("done", *UNSUCCESSFUL)
     return Work(
@@ -50,27 +51,67 @@ def find_work(sweep: Sweep, run: Path, *, retry_failed: bool = False) -> Work:
     )
 
 
+def _state_of(run: Path, trial: Trial) -> State:
+    try:
+        return records.state_of(run, trial)
+    except RecordError:
+        return "failed"
+
+
 @contextmanager
 def opened(run: Path, sweep: Sweep) -> Iterator[None]:
     """Hold the run folder for one process, and leave the plan in it.
 
     Raises:
         RunLockedError: Another process holds it.
-        RecordError: A file is in its place.
+        RecordError: A file, another sweep, or something else is in its place.
         OSError: The folder cannot be written.
     """
     if run.exists() and not run.is_dir():
         raise RecordError(f"{run}: is a file, not a run folder; give another --run-dir")
+    strangers = {path.name for path in run.glob("[!.]*")} - _OURS
+    if strangers and not (run / PLAN).exists():
+        raise RecordError(
+            f"{run.absolute()}: is no run folder and not empty; give another --run-dir"
+        )
     with records.locked(run, timeout_seconds=0.0) as acquired:
         if not acquired:
             raise RunLockedError(f"{run}: {_owner(run)} works in it; wait for it or stop it")
         owner = {"host": socket.gethostname(), "pid": os.getpid()}
         records.write_json(run / OWNER, owner)
         try:
-            records.write_json(run / PLAN, plan_to_json(sweep))
+            records.write_json(run / PLAN, plan_to_json(_with_earlier_seeds(sweep, run)))
             yield
         finally:
             (run / OWNER).unlink(missing_ok=True)
+
+
+def _with_earlier_seeds(sweep: Sweep, run: Path) -> Sweep:
+    """The plan with the trials of its cells that ran at other seeds.
+
+    Raises:
+        RecordError: The folder holds records of a sweep that shares no cell with this one.
+    """
+    try:
+        before = read_plan(run)
+    except RecordError:  # there is none, or none that this version reads
+        return sweep
+    cells = {trial.config.cell() for trial in sweep.trials}
+    began = [trial for trial in before.trials if _state_of(run, trial) != "missing"]
+    shared = [trial for trial in began if trial.config.cell() in cells]
+    if began and not shared:
+        raise RecordError(
+            f"{run}: holds {len(began)} trials of other configs and none of this sweep; "
+            "give another --run-dir"
+        )
+    trials = {trial.id: trial for trial in (*sweep.trials, *shared)}
+    baselines = {trial.id: trial for trial in (*sweep.baselines, *_baselines_of(before, shared))}
+    return sweep._replace(trials=tuple(trials.values()), baselines=tuple(baselines.values()))
+
+
+def _baselines_of(sweep: Sweep, trials: list[Trial]) -> list[Trial]:
+    untrained = {trial.config.untrained() for trial in trials}
+    return [baseline for baseline in sweep.baselines if baseline.config in untrained]
 
 
 def _owner(run: Path) -> str:

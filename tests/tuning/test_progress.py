@@ -64,7 +64,7 @@ def test_an_ended_trial_is_one_line_with_count_result_time_and_estimate(clock: C
         view.ended(trials[0], done(trials[0]))
     name = trials[0].name
     assert shown(view) == (
-        f"[11/12] {name} done: test top-1 43.2 % in 3 min 20 s, about 3 min left\n"
+        f"[11/12] {name} done in 3 min 20 s: test top-1 43.2 %, about 3 min left\n"
     )
 
 
@@ -74,7 +74,7 @@ def test_a_failed_trial_says_why_in_one_line(clock: Clock) -> None:
         view.started(trials[0])
         clock.now = 9.84
         view.ended(trials[0], failed(trials[0]))
-    assert shown(view) == (f"[1/1] {trials[0].name} failed: ValueError: clip 7 is empty in 9.8 s\n")
+    assert shown(view) == (f"[1/1] {trials[0].name} failed in 9.8 s: clip 7 is empty\n")
 
 
 def test_baselines_are_shown_and_not_counted(clock: Clock) -> None:
@@ -82,7 +82,7 @@ def test_baselines_are_shown_and_not_counted(clock: Clock) -> None:
     with progress([baseline, trial(0)], clock, total=1) as view:
         view.started(baseline)
         view.ended(baseline, done(baseline, 0.1))
-    assert shown(view) == f"{baseline.name} done: test top-1 10.0 % in 0.0 s\n"
+    assert shown(view) == f"{baseline.name} done in 0.0 s: test top-1 10.0 %\n"
 
 
 def test_the_estimate_shrinks_as_a_running_epoch_goes_on(clock: Clock) -> None:

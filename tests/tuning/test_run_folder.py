@@ -82,3 +82,47 @@ def test_the_newest_plan_is_the_newest_run(sweep: Sweep, tmp_path: Path) -> None
             pass
         os.utime(tmp_path / name / "plan.json", (1000 - age, 1000 - age))
     assert run_folder.newest_run(tmp_path) == tmp_path / "c"
+
+
+def test_a_folder_of_something_else_is_left_alone(sweep: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with (
+        pytest.raises(RecordError, match="is no run folder and not empty"),
+        run_folder.opened(tmp_path, sweep),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_sweep_of_other_configs_is_refused_and_the_plan_stands(
+    sweep: Sweep, half_done: Path
+) -> None:
+    with run_folder.opened(half_done, sweep):
+        pass
+    config = TrialConfig.model_validate({"augment": ("TM",)})
+    other = sweep._replace(trials=(make_trial(config),))
+    with (
+        pytest.raises(RecordError, match="holds 4 trials of other configs and none of this sweep"),
+        run_folder.opened(half_done, other),
+    ):
+        pass
+    assert run_folder.read_plan(half_done) == sweep
+
+
+def test_a_plan_of_fewer_seeds_keeps_the_seeds_that_ran(sweep: Sweep, half_done: Path) -> None:
+    with run_folder.opened(half_done, sweep):
+        pass
+    with run_folder.opened(half_done, sweep._replace(trials=sweep.trials[:1])):
+        pass
+    assert run_folder.read_plan(half_done).trials == sweep.trials[:4]
+
+
+def test_a_summary_that_cannot_be_read_counts_as_failed_and_is_kept_aside(
+    sweep: Sweep, half_done: Path
+) -> None:
+    folder = records.trial_folder(half_done, sweep.trials[0])
+    (folder / "summary.json").write_text("{")
+    assert run_folder.find_work(sweep, half_done).waiting == sweep.trials[:3]
+    records.reopen(half_done, sweep.trials[0])
+    assert (folder / "summary.damaged").read_text() == "{"
+    assert records.state_of(half_done, sweep.trials[0]) == "unfinished"

@@ -33,7 +33,7 @@ FILES: dict[str, tuple[str, list[str]]] = {
     ),
     "a name that is no folder's": (
         GOOD.replace("name: good", "name: ../good"),
-        [r"bad\.yaml:1: name: '\.\./good': .+"],
+        [r"bad\.yaml:1: name: '\.\./good' has other signs than .+; rename it"],
     ),
     "an unknown field": (
         GOOD.replace("width", "widht"),

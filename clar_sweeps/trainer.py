@@ -389,7 +389,7 @@ def _choose_precision(
     name = config.precision
     if device.type == "cpu" and config.features is not None:
         num_frames = num_samples // config.features.hop_length + 1
-        # The last stage then reads a single point, and oneDNN 3.7 leaves the gradient of kernel
+        # The last stage then reads a single point, and torch 2.11 leaves the gradient of kernel
         # taps that no point reaches uninitialised in bfloat16: numbers of any size.
         if min(config.features.num_bands, num_frames) <= _SMALLEST_PICTURE:
             if name == "bfloat16":

@@ -123,14 +123,15 @@ def build_cache(
                 return open_cache(folder, remedy=remedy, fingerprint=fingerprint)
             except DataError as error:
                 logger.warning("making the cache again: %s", error)
-                shutil.rmtree(folder)
         with _aside(folder) as partial:
             source = partial / "clips"
             source.mkdir()
             _write(partial, list_clips(source), fingerprint, progress)
             if not any(source.iterdir()):
                 source.rmdir()
-            # Rename last: a killed preparation must not leave half a cache.
+            # Rename last: a killed or failed preparation leaves what was there before.
+            if folder.exists():
+                shutil.rmtree(folder)
             partial.rename(folder)
         return open_cache(folder, remedy=remedy)
 
@@ -146,7 +147,9 @@ def open_cache(folder: Path, *, remedy: str, fingerprint: str = "") -> Waveforms
         raise DataError(f"cache {folder}: not prepared; run '{remedy}'")
     try:
         if fingerprint and _read_metadata(folder).get("source") != fingerprint:
-            raise ValueError("made from other recordings than those that are there now")
+            raise DataError(
+                f"cache {folder}: made from other recordings than are there now; run '{remedy}'"
+            )
         return _open(folder)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise _damaged(folder, str(error), remedy) from error

@@ -62,3 +62,16 @@ def test_real_recordings_are_prepared(
     # Resampled from 8 kHz: next to nothing above 4 kHz.
     power = np.abs(np.fft.rfft(fsdd.samples[:50])) ** 2
     assert power[:, 8_400:].sum() < 1e-3 * power.sum()
+
+
+def test_a_preparation_that_fails_leaves_the_cache_that_was_there(
+    cache: Path, tiny_fsdd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = data.prepare("fsdd").digest
+    (tiny_fsdd / "0_anna_1.wav").write_text("no sound")
+    with pytest.raises(DataError, match=r"0_anna_1\.wav: cannot be decoded"):
+        data.prepare("fsdd")
+    assert data.load("fsdd").digest == before
+    (tiny_fsdd / "0_anna_1.wav").unlink()
+    (tiny_fsdd / "1_anna_0.wav").unlink()
+    assert data.prepare("fsdd").digest != before

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clar_sweeps import records
-from clar_sweeps.cli import app, find_trial, parse_seeds
+from clar_sweeps.cli import app
+from clar_sweeps.cli.options import find_trial, parse_seeds
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import ConfigError
 from clar_sweeps.sweep import Sweep, json_schema, load_sweep

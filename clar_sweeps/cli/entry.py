@@ -1,0 +1,84 @@
+"""The program itself: its commands, and what becomes of a fault in one."""
+
+import errno
+import functools
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn, ParamSpec
+
+import typer
+from rich.console import Console
+
+from clar_sweeps.errors import UsageError
+
+Arguments = ParamSpec("Arguments")
+
+app = typer.Typer(
+    help="Augmentation ablations of contrastive audio learning.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _terminate)
+    app()
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """Leave by way of all `finally` clauses, as Ctrl-C does."""
+    raise SystemExit(128 + signum)
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space and give the same command again: what is done stays",
+    errno.EROFS: "give a folder that can be written",
+    errno.EACCES: "give a folder that can be written",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+
+
+def command(
+    group: typer.Typer, name: str
+) -> Callable[[Callable[Arguments, int]], Callable[Arguments, None]]:
+    """Register a command that returns its exit code; an expected error is a line, not a trace."""
+
+    def register(function: Callable[Arguments, int]) -> Callable[Arguments, None]:
+        @functools.wraps(function)
+        def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+            try:
+                code = function(*args, **kwargs)
+            except UsageError as error:
+                code = _complain(str(error))
+            except BrokenPipeError:
+                raise  # typer's: the reader of a pipe has gone
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                remedy = _REMEDIES.get(error.errno or 0, "check the path")
+                code = _complain(f"{where}{error.strerror or error}; {remedy}")
+            except KeyboardInterrupt:
+                print(
+                    "interrupted; the same command goes on from the last checkpoints",
+                    file=sys.stderr,
+                )
+                code = 130
+            raise typer.Exit(code)
+
+        return group.command(name)(guarded)
+
+    return register
+
+
+def _complain(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 2
+
+
+def stdout_console() -> Console:
+    """Tables keep their width in a pipe."""
+    return Console(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 200)

@@ -7,12 +7,12 @@ hash of its whole resolved config, so that a default that changes later changes 
 import hashlib
 import json
 import math
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.config import JsonDict
-from pydantic_core import ErrorDetails, PydanticCustomError
+
+from clar_sweeps.faults import Fault, Frozen, house_rule, parse
 
 # Raised when the meaning of a field changes, so that old records are not taken for new ones.
 SEMANTICS = 1
@@ -29,7 +29,6 @@ Encoder = Literal["resnet18_1d", "resnet18_2d"]
 Optimizer = Literal["lars", "adamw"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
-Model = TypeVar("Model", bound=BaseModel)
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -37,12 +36,6 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 # Marks a field that cannot change a result: it stays out of the identity.
 EXECUTION_ONLY: JsonDict = {"execution_only": True}
-
-
-class Frozen(BaseModel):
-    """Base of all config models: immutable, strict types, unknown fields refused."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class FeatureConfig(Frozen):
@@ -58,19 +51,19 @@ class FeatureConfig(Frozen):
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
         if self.n_fft % (2 * self.num_bands):
-            raise _fault(
+            raise house_rule(
                 ("n_fft",),
                 f"{self.n_fft} is not a multiple of 2 * num_bands = {2 * self.num_bands}; "
                 f"use {2 * self.num_bands * max(1, round(self.n_fft / (2 * self.num_bands)))}",
             )
         if num_empty := _num_empty_mel_bands(self.num_bands, self.n_fft):
-            raise _fault(
+            raise house_rule(
                 ("n_fft",),
                 f"{self.n_fft} leaves {num_empty} of {self.num_bands} mel filters without a "
                 "frequency bin; raise n_fft or lower num_bands",
             )
         if self.window_length > self.n_fft:
-            raise _fault(
+            raise house_rule(
                 ("window_length",),
                 f"{self.window_length} is more than n_fft = {self.n_fft}; lower it or raise n_fft",
             )
@@ -138,9 +131,9 @@ class TrialConfig(Frozen):
         if self.epochs == 0:
             return self._without_training()
         if not self.augment:
-            raise _fault(("augment",), "the chain is empty; name at least one operation")
+            raise house_rule(("augment",), "the chain is empty; name at least one operation")
         if self.warmup_epochs > self.epochs:
-            raise _fault(
+            raise house_rule(
                 ("warmup_epochs",),
                 f"{self.warmup_epochs:g} is more than epochs = {self.epochs}; lower it",
             )
@@ -156,7 +149,7 @@ class TrialConfig(Frozen):
         if not isinstance(given, tuple):
             return (float(given),) * len(self.augment)
         if len(given) != len(self.augment):
-            raise _fault(
+            raise house_rule(
                 ("augment_probability",),
                 f"{len(given)} numbers for {len(self.augment)} operations; give one each",
             )
@@ -248,129 +241,6 @@ def readable_name(config: TrialConfig) -> str:
     return f"{chain}_{config.encoder[-2:]}_{config.dataset}_s{config.seed}"
 
 
-class Fault(NamedTuple):
-    """One fault of a config: where in it, and the rule with value and remedy."""
-
-    place: tuple[str | int, ...]
-    message: str
-
-
 def parse_config(data: dict[str, Any]) -> TrialConfig | list[Fault]:
     """Validate plain data, as read from YAML or JSON; give all faults instead of the first."""
     return parse(TrialConfig, data)
-
-
-def parse(model: type[Model], data: Any) -> Model | list[Fault]:
-    """Validate plain data against a model; give all faults instead of raising."""
-    try:
-        # By way of JSON: there strict means that a list is a tuple and "1" is no number.
-        return model.model_validate_json(json.dumps(_with_text_keys(data), default=str))
-    except ValidationError as error:
-        faults = [_describe(detail, model) for detail in error.errors()]
-        return list(dict.fromkeys(_most_telling(faults)))
-
-
-def _with_text_keys(data: Any) -> Any:
-    """YAML has keys of other types; as texts they are unknown fields like others."""
-    if isinstance(data, dict):
-        return {str(key): _with_text_keys(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_with_text_keys(value) for value in data]
-    return data
-
-
-def _most_telling(faults: list[Fault]) -> list[Fault]:
-    """A value that fits no branch of a union is one fault a branch: keep the deepest."""
-    return [
-        fault
-        for fault in faults
-        if not any(
-            len(other.place) > len(fault.place) and other.place[: len(fault.place)] == fault.place
-            for other in faults
-        )
-    ]
-
-
-def _fault(place: tuple[str | int, ...], message: str) -> PydanticCustomError:
-    return PydanticCustomError(
-        "house_rule", "{message}", {"message": message, "place": list(place)}
-    )
-
-
-def _describe(detail: ErrorDetails, model: type[BaseModel]) -> Fault:
-    """Put one fault that pydantic found into the house's words."""
-    context = detail.get("ctx", {})
-    place = (*filter(_is_users_word, detail["loc"]), *context.get("place", ()))
-    value = detail["input"]
-    match detail["type"]:
-        case "house_rule":
-            message = str(context["message"])
-        case "literal_error":
-            names = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-            message = f"{value!r} is not one of {', '.join(names)}{did_you_mean(value, names)}"
-        case "extra_forbidden":
-            return unknown_field(place, fields_at(model, place[:-1]))
-        case "missing":
-            message = "is required and not given"
-        case _ if value is None:
-            message = "is empty; give a value or leave the field out"
-        case "too_short":
-            message = "is an empty list; give at least one value"
-        case "string_pattern_mismatch":
-            message = f"{value!r} has other signs than letters, digits, . _ -; rename it"
-        case "greater_than" | "greater_than_equal":
-            message = f"{value!r} is not {_relation(detail)}; raise it"
-        case "less_than" | "less_than_equal":
-            message = f"{value!r} is not {_relation(detail)}; lower it"
-        case "bool_type" | "int_type" | "int_from_float" | "float_type" | "string_type":
-            kinds = {"bool": "true or false", "int": "a whole number", "float": "a number"}
-            kind = kinds.get(detail["type"].split("_")[0], "a text")
-            message = f"{value!r} is not {kind}"
-        case "tuple_type" | "list_type":
-            message = f"{value!r} is not a list; write [{value}]"
-        case "dict_type" | "model_type" | "model_attributes_type":
-            message = f"{value!r} is not a mapping of fields"
-        case _:
-            message = f"{value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-    return Fault(place, message)
-
-
-def _relation(detail: ErrorDetails) -> str:
-    """`above 0` or `at least 1`, from pydantic's bound."""
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    ((name, bound),) = ((name, bound) for name, bound in detail["ctx"].items() if name in words)
-    return f"{words[name]} {bound:g}"
-
-
-def _is_users_word(part: int | str) -> bool:
-    """pydantic puts the branches of a union and its validators into the place as well."""
-    return isinstance(part, int) or not (
-        part in ("float", "tuple", "list", "int", "str")
-        or part.startswith(("constrained-", "function-", "tuple["))
-    )
-
-
-def unknown_field(place: tuple[str | int, ...], known: list[str]) -> Fault:
-    """Fault of a field that does not exist, with the nearest one that does."""
-    nearest = did_you_mean(place[-1], known) or f"; the fields are {', '.join(known)}"
-    return Fault(place, f"unknown field{nearest}")
-
-
-def fields_at(model: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
-    """Names of the fields of the model that lies at a place within a model."""
-    for part in place:
-        field = model.model_fields.get(str(part))
-        for candidate in getattr(
-            field and field.annotation, "__args__", (field and field.annotation,)
-        ):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                model = candidate
-    return list(model.model_fields)
-
-
-def did_you_mean(value: object, names: list[str]) -> str:
-    """Clause that names the nearest valid name, or nothing if none is near."""
-    near = get_close_matches(str(value), names, n=1, cutoff=0.5) or get_close_matches(
-        str(value).upper(), names, n=1, cutoff=0.5
-    )
-    return f"; did you mean {near[0]}?" if near else ""

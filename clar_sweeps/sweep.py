@@ -17,16 +17,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from clar_sweeps.config import (
     Augmentation,
-    Fault,
-    Frozen,
     Seed,
     Trial,
     TrialConfig,
     make_trial,
-    parse,
     parse_config,
 )
 from clar_sweeps.errors import ConfigError, RecordError
+from clar_sweeps.faults import Fault, Frozen, parse
 
 Place = tuple[str | int, ...]
 # Settings of one trial: the value of each field and where in the file it stands.

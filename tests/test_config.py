@@ -12,13 +12,13 @@ from clar_sweeps.config import (
     Augmentation,
     Dataset,
     Encoder,
-    Fault,
     Optimizer,
     TrialConfig,
     identity,
     make_trial,
     parse_config,
 )
+from clar_sweeps.faults import Fault
 
 
 def config(**fields: object) -> TrialConfig:

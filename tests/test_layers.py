@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Room -> layer. A room is the first name under `clar_sweeps`.
 LAYERS = {
     "errors": 0,
+    "faults": 0,
     "config": 1,
     "records": 1,
     "sweep": 2,

@@ -5,8 +5,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from clar_sweeps.config import Fault, Trial, did_you_mean, parse
+from clar_sweeps.config import Trial
 from clar_sweeps.errors import ConfigError
+from clar_sweeps.faults import Fault, did_you_mean, parse
 from clar_sweeps.sweep import Resources, Sweep, dotted, load_sweep
 
 RUNS = Path("runs")

@@ -1,37 +1,30 @@
-"""Training of one trial, from its config to its record. Knows nothing of Ray."""
+"""One training run: four verbs. Knows nothing of Ray, of folders, of records."""
 
 import logging
 import math
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from clar_sweeps import data, provenance, records, rng
+from clar_sweeps import rng
 from clar_sweeps.augment import build_chain
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
-from clar_sweeps.config import SAMPLE_RATE, Trial, TrialConfig
+from clar_sweeps.config import SAMPLE_RATE, TrialConfig
 from clar_sweeps.data.waveforms import Split, Waveforms
-from clar_sweeps.errors import CheckpointError, ConfigError, DivergedError, RunLockedError
+from clar_sweeps.errors import CheckpointError, DivergedError
 from clar_sweeps.evaluation import Labelled, evaluate_representations
-from clar_sweeps.features import RawWaveform, SpectralFeatures
 from clar_sweeps.losses import nt_xent
 from clar_sweeps.models import ENCODERS, ProjectionHead
 from clar_sweeps.optim import build_optimizer, learning_rate_at
+from clar_sweeps.trainer.device import build_features, choose_device, choose_precision
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[dict[str, float | int | str]], None]
-
 _CLIPS_AT_ONCE = 256
 _INT16_SCALE = 1 / 32768
-_SMALLEST_PICTURE = 16
-# A killed driver's actors write for about three seconds more.
-_LOCK_TIMEOUT_SECONDS = 15.0
 
 
 class Epoch(NamedTuple):
@@ -64,8 +57,8 @@ class Trainer:
         """
         self.config = config
         self.waveforms = waveforms
-        self.device = _choose_device(config.device)
-        self.autocast_dtype = _choose_precision(
+        self.device = choose_device(config.device)
+        self.autocast_dtype = choose_precision(
             config, self.device, num_samples=waveforms.samples.shape[1]
         )
         with rng.seeded(config.seed, "encoder"):
@@ -75,7 +68,7 @@ class Trainer:
         # channels_last: the 2-D encoder trains 1.2 to 1.8 times as fast on a CPU in bfloat16.
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch types no such overload
         self.projection_head = head.to(self.device)
-        self.features = _build_features(config).to(self.device)
+        self.features = build_features(config).to(self.device)
         self.optimizer = build_optimizer(
             config.optimizer,
             [self.encoder, self.projection_head],
@@ -244,171 +237,3 @@ class Trainer:
             raise DivergedError("a representation is not finite", epoch=self.epoch, step=step)
         labels = torch.from_numpy(self.waveforms.labels)[clips]
         return Labelled(representations, labels.to(self.device))
-
-
-def run_trial(trial: Trial, run: Path, report: Report) -> records.EndState:
-    """Train a trial to its final record, from its last checkpoint if it has one.
-
-    The same function with Ray and without. A trial that fails or diverges gets a record as well;
-    an interruption leaves checkpoint and history, from which the next call goes on.
-
-    Args:
-        trial: What to train.
-        run: The run folder.
-        report: Told the numbers of each epoch, as plain values.
-
-    Returns:
-        How the trial ended.
-
-    Raises:
-        RunLockedError: Another process is training this trial.
-    """
-    folder = records.trial_folder(run, trial)
-    with records.locked(folder, timeout_seconds=_LOCK_TIMEOUT_SECONDS) as acquired:
-        if not acquired:
-            raise RunLockedError(f"{folder}: another process trains this trial; wait for it")
-        records.remove_leftovers(folder)
-        if not (folder / "config.json").exists():
-            records.write_config(folder, trial)
-        state = records.state_of(run, trial)
-        if state in ("done", "failed", "diverged"):
-            return state
-        try:
-            return _train_to_end(trial, folder, report)
-        except DivergedError as error:
-            _close_in_error(folder, trial, "diverged", error)
-            return "diverged"
-        except Exception as error:
-            logger.exception("%s failed", trial.name)
-            _close_in_error(folder, trial, "failed", error)
-            return "failed"
-
-
-def _train_to_end(trial: Trial, folder: Path, report: Report) -> records.EndState:
-    config = trial.config
-    started = time.perf_counter()
-    trainer = Trainer(config, data.load(config.dataset, condition=config.condition))
-    if trainer.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(trainer.device)
-    cost = {"train_seconds": 0.0, "eval_seconds": 0.0, "total_seconds": 0.0}
-    metrics: dict[str, float] = {}
-    spent_before = 0.0
-    resumed = _resume(trainer, trial, folder)
-    if resumed is not None:
-        metrics, cost = resumed["metrics"], resumed["cost"]
-        spent_before = cost["total_seconds"]
-    while trainer.epoch < config.epochs:
-        epoch = trainer.train_epoch()
-        cost["train_seconds"] += epoch.seconds
-        row: dict[str, float | int | str] = dict(epoch._asdict())
-        if trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs:
-            metrics = _evaluate(trainer, cost)
-            row |= metrics
-        records.append_history(folder, row)
-        cost["total_seconds"] = spent_before + time.perf_counter() - started
-        if trainer.epoch % config.checkpoint_every == 0 or trainer.epoch == config.epochs:
-            trainer.save(
-                folder / "checkpoint.pt",
-                trial_id=trial.id,
-                progress={"metrics": metrics, "cost": dict(cost)},
-            )
-        logger.info("%s epoch %d/%d loss %.4f", trial.name, epoch.epoch, config.epochs, epoch.loss)
-        report({**row, "epochs": config.epochs})
-    if config.epochs == 0:
-        metrics = _evaluate(trainer, cost)
-    cost["total_seconds"] = spent_before + time.perf_counter() - started
-    trained_clips = trainer.epoch * trainer.steps_per_epoch * trainer.batch_size
-    if trained_clips:
-        cost["clips_per_second"] = trained_clips / cost["train_seconds"]
-    if trainer.device.type == "cuda":
-        cost["peak_memory_bytes"] = float(torch.cuda.max_memory_allocated(trainer.device))
-    records.write_summary(
-        folder,
-        trial,
-        state="done",
-        metrics=metrics,
-        cost=cost,
-        provenance={
-            **provenance.describe(trainer.device),
-            "precision": str(trainer.autocast_dtype or torch.float32).removeprefix("torch."),
-            "dataset_digest": trainer.waveforms.digest,
-        },
-    )
-    return "done"
-
-
-def _evaluate(trainer: Trainer, cost: dict[str, float]) -> dict[str, float]:
-    started = time.perf_counter()
-    metrics = trainer.evaluate()
-    cost["eval_seconds"] += time.perf_counter() - started
-    return metrics
-
-
-def _resume(trainer: Trainer, trial: Trial, folder: Path) -> dict[str, Any] | None:
-    """Load the trial's checkpoint, if it has a sound one, and cut the history back to it."""
-    path = folder / "checkpoint.pt"
-    progress = None
-    if path.exists():
-        try:
-            progress = trainer.load(path, trial_id=trial.id)
-            logger.info("%s resumes at epoch %d from %s", trial.name, trainer.epoch, path)
-        except CheckpointError as error:
-            aside = path.replace(path.with_suffix(".damaged"))
-            logger.warning("%s; put aside as %s, training starts anew", error, aside.name)
-    records.cut_history(folder, epoch=trainer.epoch)
-    return progress
-
-
-def _close_in_error(folder: Path, trial: Trial, state: records.EndState, error: Exception) -> None:
-    tail = "".join(traceback.format_exception(error)).splitlines()[-20:]
-    records.write_summary(
-        folder,
-        trial,
-        state=state,
-        metrics={},
-        cost={},
-        provenance=provenance.describe(torch.device("cpu")),
-        error={
-            "type": type(error).__name__,
-            "message": str(error),
-            "traceback": "\n".join(tail),
-        },
-    )
-
-
-def _choose_device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def _choose_precision(
-    config: TrialConfig, device: torch.device, *, num_samples: int
-) -> torch.dtype | None:
-    """Type of autocast, None for float32 throughout."""
-    name = config.precision
-    if device.type == "cpu" and config.features is not None:
-        num_frames = num_samples // config.features.hop_length + 1
-        # The last stage then reads a single point, and torch 2.11 leaves the gradient of kernel
-        # taps that no point reaches uninitialised in bfloat16: numbers of any size.
-        if min(config.features.num_bands, num_frames) <= _SMALLEST_PICTURE:
-            if name == "bfloat16":
-                raise ConfigError(
-                    f"precision: bfloat16 on a CPU needs a picture above {_SMALLEST_PICTURE} bands "
-                    f"and frames, this is {config.features.num_bands} by {num_frames}; use float32"
-                )
-            return None
-    if name == "auto":
-        gains = (
-            torch.cuda.is_bf16_supported(including_emulation=False)
-            if device.type == "cuda"
-            else torch.cpu._is_avx512_bf16_supported()
-        )
-        name = "bfloat16" if gains else "float32"
-    return torch.bfloat16 if name == "bfloat16" else None
-
-
-def _build_features(config: TrialConfig) -> nn.Module:
-    if config.features is None:
-        return RawWaveform()
-    return SpectralFeatures(sample_rate=SAMPLE_RATE, **config.features.model_dump())

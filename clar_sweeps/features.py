@@ -1,10 +1,13 @@
 """What the encoders read: the waveform itself, or three time-frequency images of it."""
 
 import warnings
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from clar_sweeps.config import Definition
 
 # A floor instead of an offset: silence is -100 dB in both log-power channels.
 _MIN_POWER = 1e-10
@@ -23,36 +26,61 @@ class RawWaveform(nn.Module):
         return waveforms.unsqueeze(1)
 
 
+# Of the authors' code: the ends of its bins and filters in Hz, and its floors. It adds 1e-8 to the
+# power of the STFT, so that silence is -100 dB there; mel power has a floor of -60 dB.
+_RELEASED_F_MIN = 40.0
+_RELEASED_F_MAX = 8000.0
+_RELEASED_POWER_OFFSET = 1e-8
+_RELEASED_FLOOR = 1e-5
+
+
 class SpectralFeatures(nn.Module):
     """Log-power, phase and mel spectrogram of waveforms, stacked as channels.
 
-    (batch, time) -> (batch, 3, num_bands, time // hop_length + 1), float32 also under autocast:
+    (batch, time) -> (batch, 3, num_bands, time // hop_length + 1), float32 also under autocast.
+    Frames are Hann-windowed, padded by zeros to `n_fft`, centred; the clip's ends are mirrored.
+
+    As the paper defines them:
 
     0. STFT, 10 log10 |S|^2 in dB
     1. STFT, phase in radians, in [-pi, pi], relative to the first sample of the window
     2. mel spectrogram of |S|^2 on Slaney's scale, each filter of unit area, 10 log10 in dB
 
     Row k of the STFT lies at k * sample_rate / (2 * num_bands) Hz. All three channels come from one
-    FFT of the Hann-windowed frame, padded by zeros to `n_fft`: the rows of the STFT are every
-    n_fft / (2 * num_bands)-th of its bins. Frames are centred, the ends mirrored.
+    FFT: the rows of the STFT are every n_fft / (2 * num_bands)-th of its bins.
+
+    As the authors' code does:
+
+    0. STFT, 20 log10 |S| - 20 in dB
+    1. STFT, phase in radians, relative to the first of the `n_fft` samples
+    2. mel spectrogram of |S|^2, the weights of each filter adding up to 1, 10 log10 - 10 in dB
+
+    Row k of the STFT lies at 40 * 200 ** (k / num_bands) Hz, which no FFT gives: it is a product
+    with the Fourier kernels. The mel filters lie between 40 and 8000 Hz.
 
     Args:
+        definition: Whose definition.
         sample_rate: In Hz.
         num_bands: Rows of each channel.
         window_length: In samples; 256 is the paper's 16 ms.
         hop_length: In samples; 128 is the paper's 8 ms.
-        n_fft: Length of the FFT, a multiple of 2 * num_bands and at least `window_length`.
-        f_min: Lower end of the mel bands in Hz.
-        f_max: Upper end of the mel bands in Hz; None is half of `sample_rate`.
+        n_fft: Length of the FFT, at least `window_length`; in the paper's definition a multiple of
+            2 * num_bands.
+        f_min: Lower end of the mel bands in Hz; None is 0, and 40 in the authors' code.
+        f_max: Upper end of the mel bands in Hz; None is half of `sample_rate`, and 8000 in the
+            authors' code.
 
     Raises:
         ValueError: `n_fft` does not fit the other lengths, or leaves a mel filter without a bin.
 
-    Source: CLAR (arXiv:2010.09542), section 3.1 and equation 2; mel filters from nnAudio.
+    Source: CLAR (arXiv:2010.09542), section 3.1 and equation 2; mel filters from nnAudio. The
+    authors' code: main_unsupervised.py, get_features, and its copy of an early nnAudio with
+    librosa 0.8, where norm=1 is a sum of 1 and not a unit area.
     """
 
     window: Tensor
     mel_filters: Tensor
+    kernels: Tensor
 
     def __init__(
         self,
@@ -63,11 +91,16 @@ class SpectralFeatures(nn.Module):
         hop_length: int = 128,
         # The paper names no FFT length. 256, its window, would leave 13 of 128 mel filters empty.
         n_fft: int = 2048,
-        f_min: float = 0.0,
+        f_min: float | None = None,
         f_max: float | None = None,
+        definition: Definition = "paper",
     ) -> None:
         super().__init__()
-        if n_fft % (2 * num_bands):
+        if definition not in get_args(Definition):
+            names = ", ".join(map(repr, get_args(Definition)))
+            raise ValueError(f"definition: {definition!r} is not one of {names}")
+        is_released = definition == "released"
+        if not is_released and n_fft % (2 * num_bands):
             raise ValueError(
                 f"n_fft is {n_fft}, expected a multiple of 2 * num_bands = {2 * num_bands}"
             )
@@ -75,9 +108,26 @@ class SpectralFeatures(nn.Module):
             raise ValueError(
                 f"window_length is {window_length}, expected at most n_fft = {n_fft}; raise n_fft"
             )
+        if is_released:
+            f_min = _RELEASED_F_MIN if f_min is None else f_min
+            f_max = _RELEASED_F_MAX if f_max is None else f_max
         filters = _mel_filters(
-            sample_rate=sample_rate, num_bands=num_bands, n_fft=n_fft, f_min=f_min, f_max=f_max
+            sample_rate=sample_rate,
+            num_bands=num_bands,
+            n_fft=n_fft,
+            f_min=f_min or 0.0,
+            f_max=f_max,
         )
+        if is_released:
+            filters = filters / filters.sum(dim=1, keepdim=True)
+            kernels = _log_spaced_kernels(
+                sample_rate=sample_rate,
+                num_bands=num_bands,
+                window_length=window_length,
+                n_fft=n_fft,
+            )
+            self.register_buffer("kernels", kernels, persistent=False)
+        self._is_released = is_released
         self.num_bands = num_bands
         self.window_length = window_length
         self.hop_length = hop_length
@@ -100,6 +150,15 @@ class SpectralFeatures(nn.Module):
                 [self._features(part) for part in torch.split(waveforms.float(), chunk)]
             )
 
+    def _released(self, frames: Tensor, mel: Tensor) -> Tensor:
+        rows = F.linear(frames * self.window, self.kernels)  # (batch, frames, 2 * bands)
+        real, imaginary = rows.transpose(1, 2).chunk(2, dim=1)
+        power = real.square() + imaginary.square() + _RELEASED_POWER_OFFSET
+        # 20 log10 of a magnitude is 10 log10 of its power; the floor of 1e-5 never acts on it.
+        magnitude = power.log10().mul_(10).sub_(20)
+        mel = mel.clamp_min(_RELEASED_FLOOR).log10().mul_(10).sub_(10)
+        return torch.stack([magnitude, torch.atan2(imaginary, real), mel], dim=1)
+
     def _features(self, waveforms: Tensor) -> Tensor:
         margins = ((self.window_length + 1) // 2, self.window_length // 2)
         padded = F.pad(waveforms.unsqueeze(1), margins, mode="reflect").squeeze(1)
@@ -110,6 +169,8 @@ class SpectralFeatures(nn.Module):
         squares = spectrum.square()
         power = squares[..., 0] + squares[..., 1]  # sum(-1) over pairs takes ten times as long
         mel = F.linear(power, self.mel_filters).transpose(1, 2)  # (batch, bands, frames)
+        if self._is_released:
+            return self._released(frames, mel)
 
         stride = self.n_fft // (2 * self.num_bands)
         rows = spectrum[:, :, : self.n_fft // 2 : stride]
@@ -121,6 +182,27 @@ class SpectralFeatures(nn.Module):
 
 def _decibels(power: Tensor) -> Tensor:
     return power.clamp_min(_MIN_POWER).log10().mul(10)
+
+
+def _log_spaced_kernels(
+    *, sample_rate: int, num_bands: int, window_length: int, n_fft: int
+) -> Tensor:
+    """Real, then imaginary parts of the Fourier kernels of nnAudio's STFT: (2 * bands, window)."""
+    from nnAudio.utils import create_fourier_kernels
+
+    sines, cosines, *_ = create_fourier_kernels(
+        n_fft,
+        win_length=window_length,
+        freq_bins=num_bands,
+        freq_scale="log",
+        fmin=_RELEASED_F_MIN,
+        fmax=_RELEASED_F_MAX,
+        sr=sample_rate,
+        verbose=False,
+    )
+    start = (n_fft - window_length) // 2  # the window is centred
+    kernels = torch.cat([torch.from_numpy(cosines), -torch.from_numpy(sines)]).squeeze(1)
+    return kernels[:, start : start + window_length].contiguous()
 
 
 def _mel_filters(

@@ -4,7 +4,8 @@
       plan.json            the sweep as it was expanded last
       trials/NAME_ID/      one folder a trial; untrained/NAME_ID/ the encoders before training
         config.json        format, semantics, id, name, config: written first
-        history.jsonl      a line an epoch: loss, learning rate, time; metrics where evaluated
+        labelled.json      names and sha256 of the clips whose label training sees, if not all do
+        history.jsonl      a line an epoch: losses, learning rate, time; metrics where evaluated
         summary.json       state, metrics, error, cost, provenance: written last, by rename
 
 The presence of `summary.json` means that the trial has ended; nothing else does.

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from clar_sweeps.config import (
+    NAME_PATTERN,
     Augmentation,
     Seed,
     Trial,
@@ -52,7 +53,7 @@ class Resources(Frozen):
 class SweepFile(Frozen):
     """A sweep file as written."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(
         description="Names the run folder: letters, digits, dot, underscore, hyphen"
     )
     description: str = Field("", description="One line for the report")
@@ -245,20 +246,9 @@ def _cases(
         else:
             groups.append([{name: (value, (*place, i))} for i, value in enumerate(values)])
     for number, zipped in enumerate(file.zips):
-        kept = {name: values for name, values in zipped.items() if name not in overrides}
-        lengths = {name: len(values) for name, values in kept.items()}
-        if len(set(lengths.values())) > 1 or 0 in lengths.values():
-            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            faults.append(
-                Fault(("zips", number), f"lists of unequal length ({told}); give each the same")
-            )
-        elif kept:
-            groups.append(
-                [
-                    {name: (values[i], ("zips", number, name, i)) for name, values in kept.items()}
-                    for i in range(next(iter(lengths.values())))
-                ]
-            )
+        group, more = _zip_group(number, zipped, overrides)
+        groups += [group] if group else []
+        faults += more
     faults += _faults_of_names(file, fixed, groups)
     cases = []
     for parts in itertools.product(*groups):
@@ -272,6 +262,31 @@ def _cases(
         if isinstance(value, list):
             faults.append(Fault(at, "a list does not fit pairs; give one number for all"))
     return cases, operations, list(dict.fromkeys(faults))
+
+
+def _zip_group(
+    number: int, zipped: Mapping[str, list[Any]], overrides: Settings
+) -> tuple[list[Settings], list[Fault]]:
+    """Settings of one zip. An override picks the positions that have its value."""
+    lengths = {name: len(values) for name, values in zipped.items()}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        return [], [
+            Fault(("zips", number), f"lists of unequal length ({told}); give each the same")
+        ]
+    kept = [name for name in zipped if name not in overrides]
+    positions = list(range(next(iter(lengths.values()), 0)))
+    for name in (name for name in zipped if name in overrides and kept):
+        value, place = overrides[name]
+        positions = [i for i in positions if zipped[name][i] == value]
+        if not positions:
+            others = " and ".join(kept)
+            told = f"{value!r} is not among the values that go with {others}; set {others} too"
+            return [], [Fault(place, told)]
+    return [
+        {name: (zipped[name][i], ("zips", number, name, i)) for name in kept}
+        for i in (positions if kept else [])
+    ], []
 
 
 def _replace(settings: Settings, part: Mapping[str, tuple[Any, Place]]) -> Settings:

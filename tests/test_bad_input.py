@@ -49,7 +49,7 @@ FILES: dict[str, tuple[str, list[str]]] = {
     ),
     "an unknown dataset": (
         GOOD.replace("fsdd", "fsd"),
-        [r"bad\.yaml:3: fixed\.dataset: 'fsd' is not one of spoken-digits, fsdd; did you .+"],
+        [r"bad\.yaml:3: fixed\.dataset: 'fsd' is not one of spoken-digits, .+; did you .+"],
     ),
     "a wrong type": (
         GOOD.replace("width: 4", "width: wide"),
@@ -105,9 +105,21 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
         ["plan", "good.yaml", "--seeds", "0,x"],
         r"--seeds 0,x: 'x' is not a whole number; write 0,1",
     ),
-    "a dataset that is not on disk": (
-        ["run", "good.yaml", "--local"],
-        r"fsdd: CLAR_SWEEPS_DATA is not set, expected a folder that holds .+; set it and .+",
+    "recordings of one's own that are not on disk": (
+        ["data", "prepare", "folder", "--folder", "birds"],
+        r"folder: CLAR_SWEEPS_DATA is not set, expected a folder that holds birds/CLASS.+; .+",
+    ),
+    "recordings of one's own without a name": (
+        ["run", "good.yaml", "--local", "--set", "dataset=folder"],
+        r"good\.yaml:\d+: fixed\.folder: is required with dataset folder; name your .+",
+    ),
+    "a source that is not there": (
+        ["data", "prepare", "fsdd", "--source", "nowhere.zip"],
+        r"fsdd: --source nowhere\.zip is not there, expected recordings/.+; correct the path",
+    ),
+    "a download of many gigabytes that nobody asked for": (
+        ["run", "good.yaml", "--local", "--set", "dataset=nsynth11"],
+        r"nsynth11: not prepared, and 25\.2 GB are to be downloaded; run '.+' first",
     ),
     "GPUs that are not there": (
         ["run", "good.yaml", "--gpus-per-trial", "1"],
@@ -155,7 +167,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     ),
     "a dataset nobody knows": (
         ["data", "prepare", "fsd"],
-        r"dataset: 'fsd' is not one of 'spoken-digits', 'fsdd'",
+        r"dataset: 'fsd' is not one of 'spoken-digits', .+",
     ),
     "a condition that a dataset lacks": (
         ["data", "prepare", "fsdd", "--condition", "clean"],
@@ -243,3 +255,12 @@ def test_a_run_without_ray_says_how_to_do_without(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     expected = r"Ray is not installed; use --local, or run pip install 'ray\[default,tune\]'"
     assert_refused(["run", "good.yaml"], [expected])
+
+
+@pytest.mark.usefixtures("workplace")
+def test_a_data_folder_that_is_not_there_is_told_before_any_download(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLAR_SWEEPS_DATA", "nowhere")
+    fault = r"fsdd: CLAR_SWEEPS_DATA is nowhere, expected a folder; correct it or unset it"
+    assert_refused(["run", "good.yaml", "--local"], [fault])

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -118,14 +119,6 @@ def test_schema_is_printed_as_json() -> None:
     assert json.loads(clar_sweep("schema").stdout) == json_schema()
 
 
-def test_data_list_names_every_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLAR_SWEEPS_CACHE", str(tmp_path))
-    text = clar_sweep("data", "list").stdout
-    assert re.search(r"^spoken-digits: .*synthetic", text, re.MULTILINE)
-    assert re.search(r"^fsdd: ", text, re.MULTILINE)
-    assert text.count("prepared: no") == 2
-
-
 def test_a_trial_is_found_by_name_id_or_folder(grid: Sweep) -> None:
     trial = grid.trials[3]
     for name in (trial.name, trial.id, trial.folder):
@@ -186,3 +179,8 @@ def test_plan_takes_less_than_a_second(grid: Sweep) -> None:
         subprocess.run(command, check=True, capture_output=True)
         times.append(time.perf_counter() - started)
     assert min(times) < 1.0
+
+
+def test_version_is_that_of_the_package() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert (shown.exit_code, shown.output) == (0, f"clar-sweeps {version('clar-sweeps')}\n")

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from typing import Any
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -97,6 +98,59 @@ def test_tone_peaks_at_its_frequency(options: dict[str, int]) -> None:
     assert (features[2].argmax(dim=0) - 25.08 / 45.25 * (num_bands + 1) + 1).abs().max() < 1
 
 
+@pytest.mark.parametrize("window_length", [2048, 256])
+@pytest.mark.parametrize("num_bands", [128, 32])
+def test_released_features_equal_nnaudios(
+    waveforms: Tensor, num_bands: int, window_length: int
+) -> None:
+    lengths = {"n_fft": 2048, "win_length": window_length, "hop_length": 128, "sr": 16000}
+    log_spaced = {"freq_bins": num_bands, "freq_scale": "log", "fmin": 40, "fmax": 8000}
+    stft = STFT(verbose=False, **lengths, **log_spaced)
+    magnitude = (stft(waveforms, output_format="Magnitude").square() + 1e-8).sqrt()
+    phase = stft(waveforms, output_format="Phase")
+    mel = MelSpectrogram(n_mels=num_bands, fmin=40, fmax=8000, norm=None, verbose=False, **lengths)
+    mel.mel_basis /= mel.mel_basis.sum(1, keepdim=True)
+
+    features = SpectralFeatures(
+        definition="released", num_bands=num_bands, window_length=window_length
+    )(waveforms)
+    clear = _clear(magnitude)
+    decibels = 20 * magnitude.clamp_min(1e-5).log10() - 20
+    torch.testing.assert_close(features[:, 0][clear], decibels[clear], rtol=0, atol=1e-3)
+    _assert_same_phase(features[:, 1], phase, clear)
+    decibels = 10 * mel(waveforms).clamp_min(1e-5).log10() - 10
+    torch.testing.assert_close(features[:, 2], decibels, rtol=0, atol=1e-3)
+
+
+def test_released_mel_filters_add_up_to_1_as_librosas_of_norm_1() -> None:
+    filters = SpectralFeatures(definition="released", window_length=2048).mel_filters
+    torch.testing.assert_close(filters.sum(1), torch.ones(128))
+    expected = librosa.filters.mel(sr=16000, n_fft=2048, n_mels=128, fmin=40, fmax=8000, norm=1)
+    np.testing.assert_allclose(filters, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("row", [30, 64, 120])
+def test_released_rows_are_log_spaced_from_40_hz(row: int) -> None:
+    frequency = 40 * 200 ** (row / 128)
+    tone = torch.sin(2 * torch.pi * frequency * torch.arange(16000.0).double() / 16000).float()
+    extract = SpectralFeatures(definition="released", window_length=2048)
+    features = extract(tone[None])[0, :, :, 12:-12]
+    assert (features[0].argmax(dim=0) - row).abs().max() <= 1
+    # A sine of amplitude 1 under a Hann window: half of the window's sum, 512; and 20 less.
+    np.testing.assert_allclose(features[0, row], 20 * np.log10(512) - 20, atol=0.02)
+
+
+def test_released_floors_of_silence() -> None:
+    features = SpectralFeatures(definition="released", window_length=2048)(torch.zeros(1, 4000))
+    for channel, value in enumerate((-100.0, 0.0, -60.0)):
+        torch.testing.assert_close(features[:, channel], torch.full((1, 128, 32), value))
+
+
+def test_an_unknown_definition_is_named() -> None:
+    with pytest.raises(ValueError, match="definition: 'code' is not one of 'paper', 'released'"):
+        SpectralFeatures(definition="code")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("seconds", "num_frames"), [(1, 126), (4, 501), (5, 626)])
 def test_shape_at_the_datasets_lengths(seconds: int, num_frames: int) -> None:
     waveforms = torch.randn(2, 16000 * seconds, generator=torch.Generator().manual_seed(0))
@@ -132,6 +186,7 @@ def test_features_are_float32_under_autocast(waveforms: Tensor) -> None:
 
 def test_features_have_no_state() -> None:
     assert SpectralFeatures(**SMALL).state_dict() == {}
+    assert SpectralFeatures(**SMALL, definition="released").state_dict() == {}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ LAYERS = {
     "errors": 0,
     "faults": 0,
     "config": 1,
+    "profiles": 1,
     "records": 1,
     "sweep": 2,
     "rng": 3,
@@ -27,6 +28,7 @@ LAYERS = {
     "checkpoint": 4,
     "provenance": 4,
     "trainer": 5,
+    "gallery": 5,
     "tuning": 6,
     "cli": 7,
 }

@@ -134,11 +134,12 @@ def test_all_faults_of_a_file_are_told_with_their_lines(write: Write) -> None:
         load_sweep(path)
     fields = "name, description, fixed, axes, zips, seeds, resources"
     assert str(error.value).splitlines() == [
-        f"{path}:3: fixed.dataset: 'fsddd' is not one of spoken-digits, fsdd; did you mean fsdd?",
+        f"{path}:3: fixed.dataset: 'fsddd' is not one of spoken-digits, instrument-notes, "
+        "fsdd, sc10, sc35, nsynth11, nsynth128, esc10, esc50, folder; did you mean fsdd?",
         f"{path}:4: fixed.widht: unknown field; did you mean width?",
         f"{path}:5: fixed.seed: seeds are a list of their own; write seeds: [0, 1]",
         f"{path}:7: fixed.features.n_fft: 500 is not a multiple of 2 * num_bands = 256; use 512",
-        f"{path}:9: axes.augment.pairs[1]: 'TMM' is not one of PS, FD, WN, MN, TM, TS, TST; "
+        f"{path}:9: axes.augment.pairs[1]: 'TMM' is not one of PS, FD, WN, MN, TM, TS, TST, TSR; "
         "did you mean TM?",
         f"{path}:10: axes.encoder: 'resnet' is not a list of values; write [resnet]",
         f"{path}:12: zips[0]: lists of unequal length (width 2, epochs 1); give each the same",

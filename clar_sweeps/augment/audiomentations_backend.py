@@ -4,6 +4,8 @@ Parameters and coins are drawn as in the torch backend and handed to the library
 that both backends make the same decisions. What differs is the signal processing:
 
 - PS, TST: the library's phase vocoder is librosa's, without phase locking, 128 ms frames.
+- TSR, and TST of the authors' code: the same, then resampled by the library to a whole number of
+  Hz, at most 0.2 cents off.
 - WN, MN: the library draws its own noise, and its ratio holds on average only (WN).
 - TM: the library knows silence only; a noise fill is put into the silenced span here.
 - FD: the library has no fades of these shapes; the torch operation is used.
@@ -22,6 +24,7 @@ from torch import Tensor
 from clar_sweeps.augment.chain import Chain
 from clar_sweeps.augment.noise import NOISE_COLOURS
 from clar_sweeps.augment.operations import Operation
+from clar_sweeps.config import Definition
 from clar_sweeps.errors import DependencyError
 
 Waveform = NDArray[np.float32]
@@ -35,7 +38,8 @@ class AudiomentationsChain(Chain):
         operations: Names in OPERATIONS; the first acts first.
         probabilities: One for all operations, or one each, in [0, 1].
         sample_rate: Hz.
-        vocoder_method: The library's vocoder for PS and TST; librosa's is the paper's.
+        definition: Whose parameters operations have, the paper's or those of the authors' code.
+        vocoder_method: The library's vocoder for PS, TST and TSR; librosa's is the paper's.
 
     Raises:
         ValueError: as for Chain.
@@ -48,9 +52,10 @@ class AudiomentationsChain(Chain):
         probabilities: Sequence[float] | float = 1.0,
         *,
         sample_rate: int = 16_000,
+        definition: Definition = "paper",
         vocoder_method: VocoderMethod = "librosa_phase_vocoder",
     ) -> None:
-        super().__init__(operations, probabilities, sample_rate=sample_rate)
+        super().__init__(operations, probabilities, sample_rate=sample_rate, definition=definition)
         try:
             import audiomentations
         except ImportError as error:
@@ -66,7 +71,8 @@ class AudiomentationsChain(Chain):
             "MN": self._mixed_noise,
             "TM": self._time_mask,
             "TS": self._time_shift,
-            "TST": self._time_stretch,
+            "TST": self._time_stretch if definition == "paper" else self._stretch_resample,
+            "TSR": self._stretch_resample,
         }
 
     def _apply(
@@ -95,13 +101,26 @@ class AudiomentationsChain(Chain):
         transform = self._library.TimeStretch(method=self._vocoder_method)
         return self._run(transform, clip, rate=float(rate))
 
+    def _stretch_resample(self, clip: Waveform, rate: np.float32) -> Waveform:
+        stretch = self._library.TimeStretch(
+            method=self._vocoder_method, leave_length_unchanged=False
+        )
+        stretched = self._run(stretch, clip, rate=float(rate))
+        resample = self._library.Resample()
+        target_sample_rate = round(self.sample_rate * len(clip) / len(stretched))
+        resampled = self._run(resample, stretched, target_sample_rate=target_sample_rate)
+        resampled = resampled[: len(clip)]
+        return np.pad(resampled, (0, len(clip) - len(resampled)))
+
     def _time_shift(self, clip: Waveform, shift: np.int64) -> Waveform:
         transform = self._library.Shift(shift_unit="samples", fade_duration=0.0)
-        return self._run(transform, clip, shift_amount=int(shift))
+        return self._run(transform, clip, shift_amount=int(shift) % len(clip))
 
     def _time_mask(
         self, clip: Waveform, start: np.int64, width: np.int64, fill: Waveform
     ) -> Waveform:
+        if width == 0:
+            return clip.copy()
         transform = self._library.TimeMask(fade_duration=0.0)
         masked = self._run(transform, clip, t0=int(start), t=int(width))
         masked[start : start + width] = fill[:width]

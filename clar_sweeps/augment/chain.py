@@ -6,8 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from clar_sweeps.augment.operations import OPERATIONS, Operation
+from clar_sweeps.augment.operations import DEFINITIONS, Operation
 from clar_sweeps.augment.parameters import check_waveforms
+from clar_sweeps.config import Definition
 
 Backend = Literal["torch", "audiomentations"]
 
@@ -23,6 +24,7 @@ class Chain:
         operations: Names in OPERATIONS; the first acts first, a name may come twice.
         probabilities: One for all operations, or one each, in [0, 1].
         sample_rate: Hz.
+        definition: Whose parameters operations have, the paper's or those of the authors' code.
 
     Raises:
         ValueError: an unknown name, a probability outside [0, 1], or not one for each operation.
@@ -34,11 +36,15 @@ class Chain:
         probabilities: Sequence[float] | float = 1.0,
         *,
         sample_rate: int = 16_000,
+        definition: Definition = "paper",
     ) -> None:
+        if definition not in DEFINITIONS:
+            raise ValueError(f"definition: {definition!r} is not one of {', '.join(DEFINITIONS)}")
+        defined = DEFINITIONS[definition]
         names = [operations] if isinstance(operations, str) else list(operations)
         for name in names:
-            if name not in OPERATIONS:
-                raise ValueError(f"operations: {name!r} is not one of {', '.join(OPERATIONS)}")
+            if name not in defined:
+                raise ValueError(f"operations: {name!r} is not one of {', '.join(defined)}")
         if isinstance(probabilities, int | float):
             probabilities = [probabilities] * len(names)
         if len(probabilities) != len(names):
@@ -50,7 +56,7 @@ class Chain:
                 raise ValueError(f"probabilities: {probability} is not in [0, 1]")
         if sample_rate <= 0:
             raise ValueError(f"sample_rate: {sample_rate} Hz is not positive")
-        self.operations = tuple(OPERATIONS[name] for name in names)
+        self.operations = tuple(defined[name] for name in names)
         self.probabilities = tuple(float(probability) for probability in probabilities)
         self.sample_rate = sample_rate
 
@@ -109,6 +115,7 @@ def build_chain(
     probabilities: Sequence[float] | float = 1.0,
     backend: Backend = "torch",
     sample_rate: int = 16_000,
+    definition: Definition = "paper",
 ) -> Chain:
     """Build a chain on a backend.
 
@@ -118,16 +125,19 @@ def build_chain(
         backend: `torch`, a batch at a time on any device, or `audiomentations`, the library of
             that name, clip by clip on the CPU, for comparison. Both draw the same parameters.
         sample_rate: Hz.
+        definition: Whose parameters operations have, the paper's or those of the authors' code.
 
     Raises:
         ValueError: as for Chain, or an unknown backend.
         DependencyError: the backend's package is not installed.
     """
     if backend == "torch":
-        return Chain(operations, probabilities, sample_rate=sample_rate)
+        return Chain(operations, probabilities, sample_rate=sample_rate, definition=definition)
     if backend == "audiomentations":
         # Here, not above: it imports librosa, which takes seconds.
         from clar_sweeps.augment.audiomentations_backend import AudiomentationsChain
 
-        return AudiomentationsChain(operations, probabilities, sample_rate=sample_rate)
+        return AudiomentationsChain(
+            operations, probabilities, sample_rate=sample_rate, definition=definition
+        )
     raise ValueError(f"backend: {backend!r} is not one of 'torch', 'audiomentations'")

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from clar_sweeps.augment.parameters import check_waveforms, uniform_integers
+from clar_sweeps.config import Definition
 
-FadeShape = Literal["linear", "logarithmic", "exponential"]
+FadeShape = Literal["linear", "logarithmic", "exponential", "quarter_sine", "half_sine"]
 FADE_SHAPES: tuple[FadeShape, ...] = get_args(FadeShape)
+_NUM_SHAPES: dict[Definition, int] = {"paper": 3, "released": 5}  # the first of FADE_SHAPES
 
 
 class FadeParameters(NamedTuple):
@@ -19,19 +21,21 @@ class FadeParameters(NamedTuple):
     shapes: Tensor
 
 
-def sample_fade(*, batch: int, time: int, generator: torch.Generator) -> FadeParameters:
+def sample_fade(
+    *, batch: int, time: int, generator: torch.Generator, definition: Definition = "paper"
+) -> FadeParameters:
     """Draw sizes of the fades in and out, each uniform in [0, time // 2), and their shape.
 
-    A shape has probability 1/3 and serves both sides.
+    Shapes are equally probable, 3 in the paper and 5 in the authors' code; one serves both sides.
 
     Source: CLAR (arXiv:2010.09542), section 3.4; sizes and the shared shape as in the authors'
-    code, which has two more shapes.
+    code, utils.py, add_fade.
     """
     longest = max(0, time // 2 - 1)
     return FadeParameters(
         in_sizes=uniform_integers(batch, 0, longest, generator),
         out_sizes=uniform_integers(batch, 0, longest, generator),
-        shapes=uniform_integers(batch, 0, len(FADE_SHAPES) - 1, generator),
+        shapes=uniform_integers(batch, 0, _NUM_SHAPES[definition] - 1, generator),
     )
 
 
@@ -43,7 +47,8 @@ def apply_fade(waveforms: Tensor, in_sizes: Tensor, out_sizes: Tensor, shapes: T
         in_sizes: (batch,) samples of the fade in, in [0, time // 2]; 0 leaves the start as it is.
         out_sizes: (batch,) samples of the fade out, in [0, time // 2].
         shapes: (batch,) index into FADE_SHAPES. With f rising from 0 to 1 over the fade the gain
-            is f, log10(0.1 + f) + 1 clipped to [0, 1], or 2^(f - 1) f.
+            is f, log10(0.1 + f) + 1 clipped to [0, 1], 2^(f - 1) f, sin(pi f / 2), or
+            sin(pi f / 2)^2.
 
     Returns:
         (batch, time).
@@ -72,4 +77,7 @@ def _gain(time: int, sizes: Tensor, shapes: Tensor) -> Tensor:
     shape = shapes[:, None]
     logarithmic = ((linear + 0.1).log10_() + 1.0).clamp_(0.0, 1.0)
     exponential = (linear - 1.0).exp2_() * linear
-    return torch.where(shape == 0, linear, torch.where(shape == 1, logarithmic, exponential))
+    quarter_sine = (linear * (torch.pi / 2)).sin_()
+    sines = torch.where(shape == 3, quarter_sine, quarter_sine.square())
+    others = torch.where(shape == 1, logarithmic, torch.where(shape == 2, exponential, sines))
+    return torch.where(shape == 0, linear, others)

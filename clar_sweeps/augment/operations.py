@@ -1,6 +1,7 @@
-"""The operations by name."""
+"""The operations by name, as the paper defines them and as the authors' code does."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -14,9 +15,19 @@ from clar_sweeps.augment.noise import (
     sample_white_noise,
 )
 from clar_sweeps.augment.pitch_shift import apply_pitch_shift, sample_pitch_shift
-from clar_sweeps.augment.time_mask import apply_time_mask, sample_time_mask
-from clar_sweeps.augment.time_shift import apply_time_shift, sample_time_shift
+from clar_sweeps.augment.stretch_resample import apply_stretch_resample
+from clar_sweeps.augment.time_mask import (
+    apply_time_mask,
+    sample_released_time_mask,
+    sample_time_mask,
+)
+from clar_sweeps.augment.time_shift import (
+    apply_time_shift,
+    sample_released_time_shift,
+    sample_time_shift,
+)
 from clar_sweeps.augment.time_stretch import apply_time_stretch, sample_time_stretch
+from clar_sweeps.config import Definition
 
 
 class Sampler(Protocol):
@@ -50,5 +61,26 @@ _ALL = (
     Operation("TM", "time mask", sample_time_mask, apply_time_mask),
     Operation("TS", "time shift", sample_time_shift, apply_time_shift),
     Operation("TST", "time stretch", sample_time_stretch, apply_time_stretch, is_vocoder=True),
+    Operation(
+        "TSR",
+        "time stretch, resampled back",
+        sample_time_stretch,
+        apply_stretch_resample,
+        is_vocoder=True,
+    ),
 )
 OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _ALL}
+
+# White noise is alike in both. The authors' mixed noise clips the negative half of the waveform
+# away and their time mask writes into its input: those are faults and not definitions.
+_RELEASED: dict[str, Operation] = {
+    "PS": OPERATIONS["PS"]._replace(sample=partial(sample_pitch_shift, max_semitones=14)),
+    "FD": OPERATIONS["FD"]._replace(sample=partial(sample_fade, definition="released")),
+    "TM": OPERATIONS["TM"]._replace(sample=sample_released_time_mask),
+    "TS": OPERATIONS["TS"]._replace(sample=sample_released_time_shift),
+    "TST": OPERATIONS["TST"]._replace(apply=apply_stretch_resample),
+}
+DEFINITIONS: dict[Definition, dict[str, Operation]] = {
+    "paper": OPERATIONS,
+    "released": OPERATIONS | _RELEASED,
+}

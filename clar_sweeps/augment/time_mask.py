@@ -46,6 +46,25 @@ def sample_time_mask(
     return TimeMaskParameters(starts, widths, fill=noise * is_noise)
 
 
+def sample_released_time_mask(
+    *, batch: int, time: int, generator: torch.Generator, width_fraction: float = 1 / 8
+) -> TimeMaskParameters:
+    """Draw for each waveform whether a span of fixed width is masked, its place, and its noise.
+
+    A coin of 1/2 leaves a waveform as it is. The span has int(time * width_fraction) samples, its
+    start is uniform over [0, time - width), its fill normal noise of standard deviation 0.01.
+
+    Source: the authors' code, utils.py, time_masking.
+    """
+    device = generator.device
+    width = max(1, int(time * width_fraction))
+    is_masked = torch.randint(0, 2, (batch,), generator=generator, device=device)
+    last = max(0, time - width - 1)
+    starts = torch.randint(0, last + 1, (batch,), generator=generator, device=device)
+    fill = torch.randn(batch, width, generator=generator, device=device) * _NOISE_STD
+    return TimeMaskParameters(starts, widths=is_masked * width, fill=fill)
+
+
 def apply_time_mask(waveforms: Tensor, starts: Tensor, widths: Tensor, fill: Tensor) -> Tensor:
     """Replace one span of each waveform.
 

@@ -23,12 +23,22 @@ def sample_time_shift(*, batch: int, time: int, generator: torch.Generator) -> T
     return TimeShiftParameters(uniform_integers(batch, -(time // 2), time // 2, generator))
 
 
+def sample_released_time_shift(
+    *, batch: int, time: int, generator: torch.Generator, max_shift: int = 8000
+) -> TimeShiftParameters:
+    """Draw a shift for each waveform, uniform over [-max_shift, max_shift), whatever its length.
+
+    Source: the authors' code, utils.py, time_shift.
+    """
+    return TimeShiftParameters(uniform_integers(batch, -max_shift, max_shift - 1, generator))
+
+
 def apply_time_shift(waveforms: Tensor, shifts: Tensor) -> Tensor:
     """Roll each waveform.
 
     Args:
         waveforms: (batch, time), amplitude in [-1, 1]; left unchanged.
-        shifts: (batch,) samples; positive is later.
+        shifts: (batch,) samples, also beyond time; positive is later.
 
     Returns:
         (batch, time).

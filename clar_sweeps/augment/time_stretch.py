@@ -60,12 +60,11 @@ def apply_time_stretch(waveforms: Tensor, rates: Tensor, *, sample_rate: int = 1
         ValueError: rates do not lie in [0.1, 10], or are not one a waveform.
 
     Source: CLAR (arXiv:2010.09542), augmentation TST, as its text has it. The authors' code
-    resamples the stretched waveform back to its length, which moves the pitch and not the time.
+    resamples the stretched waveform back to its length, which moves the pitch and not the time:
+    see `stretch_resample`.
     """
     check_waveforms(waveforms, rates=rates)
-    rates = rates.cpu()
-    if not bool(((rates >= 0.1) & (rates <= 10.0)).all()):
-        raise ValueError(f"rates: {rates.tolist()} do not all lie in [0.1, 10]")
+    rates = check_rates(rates)
     stretched = torch.zeros_like(waveforms)
     order = rates.argsort(stable=True)
     size = chunk_rows(waveforms)
@@ -76,6 +75,18 @@ def apply_time_stretch(waveforms: Tensor, rates: Tensor, *, sample_rate: int = 1
         )
         stretched[:, : result.shape[1]].index_copy_(0, rows, result)
     return stretched
+
+
+def check_rates(rates: Tensor) -> Tensor:
+    """Rates on the CPU.
+
+    Raises:
+        ValueError: they do not all lie in [0.1, 10].
+    """
+    rates = rates.cpu()
+    if not bool(((rates >= 0.1) & (rates <= 10.0)).all()):
+        raise ValueError(f"rates: {rates.tolist()} do not all lie in [0.1, 10]")
+    return rates
 
 
 def _stretch(waveforms: Tensor, rates: Tensor, length: int) -> Tensor:

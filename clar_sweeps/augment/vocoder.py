@@ -82,7 +82,14 @@ def num_frames(num_samples: int, length: int) -> int:
     return math.ceil((num_samples + length // 2) / (length // OVERLAP))
 
 
-def vocode(waveforms: Tensor, positions: Tensor, lengths: FrameLengths, num_samples: int) -> Tensor:
+def vocode(
+    waveforms: Tensor,
+    positions: Tensor,
+    lengths: FrameLengths,
+    num_samples: int,
+    *,
+    cutoffs: Tensor | None = None,
+) -> Tensor:
     """Synthesise one frame at each analysis position and add the frames up.
 
     Args:
@@ -92,6 +99,8 @@ def vocode(waveforms: Tensor, positions: Tensor, lengths: FrameLengths, num_samp
             positions[:, k] * lengths.analysis / OVERLAP. Each row starts at 0 and rises.
         lengths: Samples of the frames, multiples of 4; pitch rises by analysis / synthesis.
         num_samples: Samples to return; positions need `num_frames` of them a row.
+        cutoffs: (batch,) of a row's analysed bins, the share from 0 Hz on that is kept; None
+            keeps all that fit.
 
     Returns:
         (batch, num_samples). Silence gives silence.
@@ -111,6 +120,10 @@ def vocode(waveforms: Tensor, positions: Tensor, lengths: FrameLengths, num_samp
         _Steps(*(index.to(device, non_blocking=True) for index in steps)),
         alpha=(positions - lower).float().to(device, non_blocking=True),
     )
+    if cutoffs is not None:
+        bins = torch.arange(num_bins) / (lengths.analysis / 2)
+        is_kept = (bins < cutoffs[:, None])[:, None]  # (batch, 1, bins)
+        spectra.mul_(is_kept.to(device, non_blocking=True))
     return _overlap_add(torch.fft.irfft(spectra, n=lengths.synthesis), lengths, num_samples)
 
 

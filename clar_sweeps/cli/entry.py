@@ -2,11 +2,12 @@
 
 import errno
 import functools
+import importlib.metadata
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn, ParamSpec
+from typing import Annotated, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
@@ -16,12 +17,27 @@ from clar_sweeps.errors import UsageError
 Arguments = ParamSpec("Arguments")
 
 app = typer.Typer(
-    help="Augmentation ablations of contrastive audio learning.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"clar-sweeps {importlib.metadata.version('clar-sweeps')}")
+        raise typer.Exit
+
+
+@app.callback(help="Augmentation ablations of contrastive audio learning.")
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main() -> None:

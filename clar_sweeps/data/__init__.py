@@ -4,14 +4,26 @@
 when a clip is decoded.
 """
 
-import hashlib
-import os
-from collections.abc import Callable
+import contextlib
+import logging
+import shutil
 from pathlib import Path
-from typing import NamedTuple
 
-from clar_sweeps.data import fsdd, spoken_digits
-from clar_sweeps.data.spoken_digits_speakers import CONDITIONS
+from filelock import FileLock, Timeout
+
+from clar_sweeps.data.choice import CACHE_VARIABLE, Choice, cache_root, resolve
+from clar_sweeps.data.recordings import (
+    DATA_VARIABLE,
+    AtHand,
+    Found,
+    data_root,
+    download_recordings,
+    find_at_hand,
+    unpack_at_hand,
+)
+from clar_sweeps.data.source import Request, Source
+from clar_sweeps.data.sources import DATASETS
+from clar_sweeps.data.space import Needs, check_disk, free_bytes, gigabytes, needs_of
 from clar_sweeps.data.waveforms import (
     SPLITS,
     Listing,
@@ -25,8 +37,12 @@ from clar_sweeps.data.waveforms import (
 from clar_sweeps.errors import DataError
 
 __all__ = [
+    "CACHE_VARIABLE",
     "DATASETS",
+    "DATA_VARIABLE",
+    "LARGE_DOWNLOAD_BYTES",
     "SPLITS",
+    "Needs",
     "Progress",
     "Source",
     "Split",
@@ -34,230 +50,242 @@ __all__ = [
     "cache_folder",
     "cache_root",
     "data_root",
+    "free_bytes",
+    "gigabytes",
     "is_prepared",
     "load",
+    "needs",
     "prepare",
+    "prepared_folders",
     "verify",
 ]
 
-CACHE_VARIABLE = "CLAR_SWEEPS_CACHE"
-DATA_VARIABLE = "CLAR_SWEEPS_DATA"
+logger = logging.getLogger(__name__)
 
-
-class Request(NamedTuple):
-    """What a source is given to list its clips.
-
-    Attributes:
-        work_folder: Empty; a source that makes its clips writes them here.
-        condition: One of the source's conditions; None where it has none.
-        progress: Called with (phase, done, total).
-    """
-
-    work_folder: Path
-    condition: str | None
-    progress: Progress | None
-
-
-class Source(NamedTuple):
-    """One dataset.
-
-    Attributes:
-        name: As in a sweep file.
-        num_classes: Of the whole dataset.
-        description: One sentence.
-        licence: Of the recordings.
-        files: Layout below `CLAR_SWEEPS_DATA/NAME` of the files it needs; None if it needs none.
-        conditions: Names that `condition` may take; empty for none.
-        default_condition: Taken where none is given.
-        version: Raised when equal files give other clips, so that older caches are not used.
-        list_clips: Finds or makes the clips.
-    """
-
-    name: str
-    num_classes: int
-    description: str
-    licence: str
-    files: str | None
-    conditions: tuple[str, ...]
-    default_condition: str | None
-    version: int
-    list_clips: Callable[[Request], Listing]
-
-
-def _list_spoken_digits(request: Request) -> Listing:
-    assert request.condition is not None
-    return spoken_digits.list_clips(
-        request.work_folder, condition=request.condition, progress=request.progress
-    )
-
-
-def _list_fsdd(request: Request) -> Listing:
-    return fsdd.list_clips(_files_folder("fsdd"))
-
-
-DATASETS: dict[str, Source] = {
-    source.name: source
-    for source in (
-        Source(
-            name="spoken-digits",
-            num_classes=10,
-            description=(
-                "Ten digits by 60 synthetic speakers in noise and rooms, 3,000 clips of one "
-                "second, made on this machine by espeak-ng; speakers, voices and accents of "
-                "training, validation and test are disjoint."
-            ),
-            licence="made by a program, free to use",
-            files=None,
-            conditions=CONDITIONS,
-            default_condition="medium",
-            version=1,
-            list_clips=_list_spoken_digits,
-        ),
-        Source(
-            name="fsdd",
-            num_classes=10,
-            description=(
-                "Ten digits by six people, 3,000 recordings at 8 kHz; one speaker is held out "
-                "for validation and one for test."
-            ),
-            licence="CC BY-SA 4.0",
-            files=fsdd.LAYOUT,
-            conditions=(),
-            default_condition=None,
-            version=1,
-            list_clips=_list_fsdd,
-        ),
-    )
-}
-
-
-def cache_root() -> Path:
-    """Return the folder of all caches: `CLAR_SWEEPS_CACHE`, else below the user's cache."""
-    if own := os.environ.get(CACHE_VARIABLE):
-        return Path(own).expanduser()
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared) / "clar-sweeps"
-    return Path.home() / ".cache" / "clar-sweeps"
-
-
-def data_root() -> Path | None:
-    """Return the folder of the recordings that a user brings, or None where none is named."""
-    named = os.environ.get(DATA_VARIABLE)
-    return Path(named).expanduser() if named else None
+# A larger download waits for the user's word.
+LARGE_DOWNLOAD_BYTES = 3_000_000_000
 
 
 def prepare(
-    name: str, *, condition: str | None = None, progress: Progress | None = None
+    name: str,
+    *,
+    condition: str | None = None,
+    folder: str | None = None,
+    source: Path | None = None,
+    clip_seconds: float | None = None,
+    may_download_large: bool = False,
+    progress: Progress | None = None,
 ) -> Waveforms:
     """Open the cache of a dataset, made first if it is not there.
 
-    Processes that ask at once for the same cache make it once.
+    Recordings are looked for at `source`, then below `CLAR_SWEEPS_DATA`, then downloaded. A cache
+    that was made from others than those at hand is made again; where none are at hand, the cache
+    is enough. What the user gave is only read; what was downloaded or unpacked here is deleted
+    when the cache is whole. Processes that ask at once for the same cache make it once.
 
     Args:
         name: A key of `DATASETS`.
         condition: One of the source's conditions; None takes its default.
-        progress: Called with (phase, done, total).
+        folder: Name of the user's own recordings below `CLAR_SWEEPS_DATA`; of "folder" only.
+        source: A folder in the dataset's layout or one that holds it, an archive, or a folder
+            with all archives.
+        clip_seconds: Length of the clips; of "folder" only.
+        may_download_large: Whether a download of more than `LARGE_DOWNLOAD_BYTES` is wanted.
+        progress: Called with (phase, done, total); in bytes where the phase begins with
+            "download", "check" or "unpack".
 
     Raises:
-        DataError: an unknown name or condition, missing files, or a clip that cannot be used.
+        DataError: an unknown name or condition, missing or unusable recordings, a download that
+            fails, or too little disk.
         DependencyError: a package that the source needs is not installed.
     """
-    source, condition = _resolve(name, condition)
+    choice = resolve(name, condition, folder)
+    _check_clip_seconds(choice.source, clip_seconds)
+    at_hand = _at_hand(choice, source)
+    recordings_print = at_hand.fingerprint if at_hand else ""
+    fingerprint = _with_length(recordings_print, clip_seconds)
 
     def list_clips(work_folder: Path) -> Listing:
-        return source.list_clips(Request(work_folder, condition, progress))
+        _check_source(choice, at_hand, may_download_large)
+        check_disk(choice, needs_of(choice, at_hand, clip_seconds))
+        found = _bring(choice, at_hand, progress)
+        listing = choice.source.list_clips(
+            Request(
+                work_folder=work_folder,
+                recordings=found.folder if found else None,
+                condition=choice.condition,
+                clip_seconds=clip_seconds,
+                progress=progress,
+            )
+        )
+        _warn_of_parts(choice.source, len(listing.clips))
+        prints = (recordings_print, *((found.fingerprint,) if found else ()))
+        return listing._replace(
+            fingerprints=prints, archives=found.archives if found else listing.archives
+        )
 
-    return build_cache(
-        cache_folder(name, condition=condition),
-        list_clips,
-        remedy=_remedy(name, condition),
-        fingerprint=_fingerprint(source),
-        progress=progress,
+    waveforms = build_cache(
+        choice.cache, list_clips, remedy=choice.remedy, fingerprint=fingerprint, progress=progress
     )
+    _delete_work(choice)
+    return _seen(choice, waveforms)
 
 
-def load(name: str, *, condition: str | None = None) -> Waveforms:
+def load(name: str, *, condition: str | None = None, folder: str | None = None) -> Waveforms:
     """Open the cache of a dataset.
 
     Raises:
         DataError: an unknown name or condition, or a cache that is absent or damaged.
     """
-    folder = cache_folder(name, condition=condition)
-    return open_cache(folder, remedy=_remedy(name, condition))
+    choice = resolve(name, condition, folder)
+    return _seen(choice, open_cache(choice.cache, remedy=choice.remedy))
 
 
-def verify(name: str, *, condition: str | None = None) -> Waveforms:
+def verify(
+    name: str,
+    *,
+    condition: str | None = None,
+    folder: str | None = None,
+    progress: Progress | None = None,
+) -> Waveforms:
     """Open the cache of a dataset and compare all of it with its checksum.
 
     Raises:
         DataError: an unknown name or condition, or a cache that is absent or damaged.
     """
-    folder = cache_folder(name, condition=condition)
-    return verify_cache(folder, remedy=_remedy(name, condition))
+    choice = resolve(name, condition, folder)
+    return _seen(choice, verify_cache(choice.cache, remedy=choice.remedy, progress=progress))
 
 
-def is_prepared(name: str, *, condition: str | None = None) -> bool:
+def is_prepared(name: str, *, condition: str | None = None, folder: str | None = None) -> bool:
     """Return whether the cache of a dataset is there; `load` says whether it is whole.
 
     Raises:
         DataError: an unknown name or condition.
     """
-    return cache_folder(name, condition=condition).is_dir()
+    return cache_folder(name, condition=condition, folder=folder).is_dir()
 
 
-def cache_folder(name: str, *, condition: str | None = None) -> Path:
+def cache_folder(name: str, *, condition: str | None = None, folder: str | None = None) -> Path:
     """Return where the cache of a dataset lies.
 
     Raises:
         DataError: an unknown name or condition.
     """
-    source, condition = _resolve(name, condition)
-    parts = [name, condition, f"v{source.version}"]
-    return cache_root() / "-".join(part for part in parts if part)
+    return resolve(name, condition, folder).cache
 
 
-def _fingerprint(source: Source) -> str:
-    """Names and sizes of a source's files, hashed; nothing where no folder is named."""
-    if source.files is None or data_root() is None:
-        return ""
-    folder = _files_folder(source.name)
-    sizes = sorted((str(p.relative_to(folder)), p.stat().st_size) for p in folder.rglob("*"))
-    return hashlib.sha256(repr(sizes).encode()).hexdigest()
+def prepared_folders() -> list[str]:
+    """Return the names of the user's own recordings that are prepared."""
+    ending = f"-v{DATASETS['folder'].version}"
+    caches = cache_root().glob(f"folder-*{ending}")
+    return sorted(cache.name.removeprefix("folder-").removesuffix(ending) for cache in caches)
 
 
-def _resolve(name: str, condition: str | None) -> tuple[Source, str | None]:
-    if name not in DATASETS:
-        raise DataError(f"dataset: {name!r} is not one of {_quoted(DATASETS)}")
-    source = DATASETS[name]
-    if condition is None:
-        return source, source.default_condition
-    if not source.conditions:
-        raise DataError(f"condition: {condition!r} is given, but {name} has none; leave it out")
-    if condition not in source.conditions:
+def needs(
+    name: str,
+    *,
+    condition: str | None = None,
+    folder: str | None = None,
+    source: Path | None = None,
+    clip_seconds: float | None = None,
+) -> Needs:
+    """Return what `prepare` would take with the same arguments; nothing where it is prepared.
+
+    Raises:
+        DataError: an unknown name or condition, or a `source` without recordings.
+    """
+    choice = resolve(name, condition, folder)
+    if source is None and choice.cache.is_dir():
+        return Needs(0, 0, 0)
+    return needs_of(choice, _at_hand(choice, source), clip_seconds)
+
+
+def _check_clip_seconds(source: Source, clip_seconds: float | None) -> None:
+    if clip_seconds is not None and source.clip_seconds is not None:
         raise DataError(
-            f"condition: {condition!r} of {name} is not one of {_quoted(source.conditions)}"
+            f"clip_seconds: {clip_seconds:g} is given, but clips of {source.name} have "
+            f"{source.clip_seconds:g} s; leave it out"
         )
-    return source, condition
 
 
-def _quoted(names: dict[str, Source] | tuple[str, ...]) -> str:
-    return ", ".join(repr(name) for name in names)
+def _with_length(fingerprint: str, clip_seconds: float | None) -> str:
+    """A cache with clips of another length counts as one of other recordings."""
+    if not fingerprint or clip_seconds is None:
+        return fingerprint
+    return f"{fingerprint}@{clip_seconds:g}s"
 
 
-def _remedy(name: str, condition: str | None) -> str:
-    source, condition = _resolve(name, condition)
-    option = "" if condition == source.default_condition else f" --condition {condition}"
-    return f"clar-sweep data prepare {name}{option}"
+def _at_hand(choice: Choice, source: Path | None) -> AtHand | None:
+    if choice.source.layout is None:
+        if source is not None:
+            raise DataError(
+                f"--source: {source} is given, but {choice.source.name} is made on this machine; "
+                "leave it out"
+            )
+        return None
+    try:
+        return find_at_hand(choice.source, given=source, folder=choice.folder)
+    except DataError:
+        # A cache needs its recordings no longer: what is left of their folder does not matter.
+        if source is None and choice.cache.is_dir():
+            return None
+        raise
 
 
-def _files_folder(name: str) -> Path:
-    expected = f"expected a folder that holds {name}/{DATASETS[name].files}"
-    root = data_root()
-    if root is None:
-        raise DataError(f"{name}: {DATA_VARIABLE} is not set, {expected}; set it and run again")
-    if not (root / name).is_dir():
+def _check_source(choice: Choice, at_hand: AtHand | None, may_download_large: bool) -> None:
+    """Refuse what cannot be had: recordings that are nowhere, or a download nobody asked for."""
+    source = choice.source
+    if source.layout is None or at_hand is not None:
+        return
+    if not source.archives:
+        root = data_root()
+        there = f"is {root}" if root else "is not set"
         raise DataError(
-            f"{name}: {DATA_VARIABLE} is {root}, {expected}; unpack the dataset there or "
-            f"correct {DATA_VARIABLE}"
+            f"{source.name}: {DATA_VARIABLE} {there}, expected a folder that holds "
+            f"{choice.folder}/{source.layout}; correct it or give the folder as --source"
         )
-    return root / name
+    if source.download_bytes > LARGE_DOWNLOAD_BYTES and not may_download_large:
+        raise DataError(
+            f"{source.name}: not prepared, and {gigabytes(source.download_bytes)} are to be "
+            f"downloaded; run '{choice.remedy}' first"
+        )
+
+
+def _bring(choice: Choice, at_hand: AtHand | None, progress: Progress | None) -> Found | None:
+    """The recordings to list; None where the source makes its clips."""
+    if choice.source.layout is None:
+        return None
+    if at_hand is not None:
+        work = choice.work.with_name(f"{choice.work.name}.given")
+        return unpack_at_hand(at_hand, choice.source, work, progress=progress)
+    return download_recordings(choice.source, choice.work, progress=progress)
+
+
+def _warn_of_parts(source: Source, num_clips: int) -> None:
+    if source.layout is not None and source.num_clips not in (None, num_clips):
+        logger.warning(
+            "%s: %s clips are there, the whole dataset has %s",
+            source.name,
+            f"{num_clips:,}",
+            f"{source.num_clips:,}",
+        )
+
+
+def _delete_work(choice: Choice) -> None:
+    """Delete what was downloaded or unpacked here, now that the cache is whole."""
+    folders = (choice.work, choice.work.with_name(f"{choice.work.name}.given"))
+    if not any(folder.exists() for folder in folders):
+        return
+    lock = FileLock(choice.cache.with_name(f"{choice.cache.name}.lock"), timeout=0)
+    # Held by a process that makes the cache again: it deletes them itself.
+    with contextlib.suppress(Timeout), lock:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _seen(choice: Choice, waveforms: Waveforms) -> Waveforms:
+    view = choice.source.view
+    if view is None:
+        return waveforms
+    return waveforms.with_classes(view.class_of, view.class_names)

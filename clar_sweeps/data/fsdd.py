@@ -4,6 +4,7 @@ import logging
 import re
 from pathlib import Path
 
+from clar_sweeps.data.archive import Archive
 from clar_sweeps.data.decoding import SAMPLE_RATE
 from clar_sweeps.data.speech_commands_layout import DIGITS
 from clar_sweeps.data.waveforms import ClipFile, Listing, Split
@@ -11,6 +12,15 @@ from clar_sweeps.errors import DataError
 
 CLIP_LENGTH = SAMPLE_RATE
 LAYOUT = "recordings/DIGIT_SPEAKER_INDEX.wav"
+
+# Six speakers; v1.0.9 has five in 11,975,353 bytes. Its checksum is not published.
+ARCHIVE = Archive(
+    url="https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.10.tar.gz",
+    file_name="free-spoken-digit-dataset-1.0.10.tar.gz",
+    num_bytes=15_000_000,
+    checksum=None,
+    unpacked_bytes=30_000_000,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """Folders in the layout of Speech Commands: `WORD/SPEAKER_nohash_TAKE.wav` and two lists."""
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from clar_sweeps.data.decoding import SAMPLE_RATE
@@ -18,33 +19,28 @@ def list_clips(folder: Path, *, words: Collection[str] | None = None) -> Listing
     """Find the recordings of a Speech Commands folder and their splits.
 
     A recording in neither list is for training. The lists may name recordings that are not
-    there. Folders that begin with an underscore (`_background_noise_`) hold no words.
+    there. Where both lists are absent, `split_of_speaker` decides as they do. Folders that begin
+    with an underscore (`_background_noise_`) hold no words.
 
     Args:
-        folder: Holds a folder a word and the two lists.
+        folder: Holds a folder a word and the two lists, or neither list.
         words: The words to take; None takes all.
 
     Returns:
         Clips of one second, sorted by name; files must be 16 kHz.
 
     Raises:
-        DataError: a list or a word is missing, a name is not of the layout, a recording is in
+        DataError: one list or a word is missing, a name is not of the layout, a recording is in
             both lists, or a speaker in two splits.
 
     Source: Speech Commands (arXiv:1804.03209), section 7.
     """
-    valid, test = _read_list(folder / VALIDATION_LIST), _read_list(folder / TESTING_LIST)
-    if both := sorted(valid & test):
-        raise DataError(
-            f"{folder}: '{both[0]}' is in {VALIDATION_LIST} and in {TESTING_LIST}, expected in "
-            "one at most; restore the lists from the dataset's archive"
-        )
+    split_of = _split_of_lists(folder)
     clips = []
     for word in _word_folders(folder, words):
         for path in sorted((folder / word).glob("*.wav")):
-            name = f"{word}/{path.name}"
-            split: Split = "valid" if name in valid else "test" if name in test else "train"
-            clips.append(ClipFile(path, name, word, _speaker(path), split))
+            name, speaker = f"{word}/{path.name}", _speaker(path)
+            clips.append(ClipFile(path, name, word, speaker, split_of(name, speaker)))
     if not clips:
         raise DataError(
             f"{folder}: no recordings found, expected WORD/SPEAKER{_SEPARATOR}TAKE.wav; "
@@ -52,6 +48,30 @@ def list_clips(folder: Path, *, words: Collection[str] | None = None) -> Listing
         )
     _check_speakers(folder, clips)
     return Listing(clips, clip_length=CLIP_LENGTH, required_sample_rate=SAMPLE_RATE)
+
+
+def split_of_speaker(speaker: str) -> Split:
+    """Return the split that the dataset's authors gave a speaker: a tenth each held out.
+
+    Source: Speech Commands, README.md, `which_set`; agrees with all official lists.
+    """
+    # Not for secrecy: the hash spreads the speakers evenly.
+    spread = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16)
+    percent = spread % 2**27 * 100 / (2**27 - 1)
+    return "valid" if percent < 10 else "test" if percent < 20 else "train"
+
+
+def _split_of_lists(folder: Path) -> Callable[[str, str], Split]:
+    """Split of a recording's name and speaker."""
+    if not any((folder / name).exists() for name in (VALIDATION_LIST, TESTING_LIST)):
+        return lambda _, speaker: split_of_speaker(speaker)
+    valid, test = _read_list(folder / VALIDATION_LIST), _read_list(folder / TESTING_LIST)
+    if both := sorted(valid & test):
+        raise DataError(
+            f"{folder}: '{both[0]}' is in {VALIDATION_LIST} and in {TESTING_LIST}, expected in "
+            "one at most; restore the lists from the dataset's archive"
+        )
+    return lambda name, _: "valid" if name in valid else "test" if name in test else "train"
 
 
 def _read_list(path: Path) -> set[str]:

@@ -4,12 +4,10 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -17,19 +15,39 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from clar_sweeps.data.decoding import SAMPLE_RATE, decode_clip
+from clar_sweeps.data.decoding import SAMPLE_RATE
+from clar_sweeps.data.metadata import METADATA_FILE, read_metadata, write_metadata
+from clar_sweeps.data.samples_file import (
+    SAMPLES_FILE,
+    Samples,
+    file_sha256,
+    map_samples,
+    read_rows,
+    samples_sha256,
+)
+from clar_sweeps.data.writing import write_samples
 from clar_sweeps.errors import DataError
+
+__all__ = [
+    "METADATA_FILE",
+    "SAMPLES_FILE",
+    "SPLITS",
+    "ClipFile",
+    "Listing",
+    "Progress",
+    "Split",
+    "Waveforms",
+    "build_cache",
+    "open_cache",
+    "samples_sha256",
+    "verify_cache",
+]
 
 logger = logging.getLogger(__name__)
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Progress = Callable[[str, int, int], None]
-
-FORMAT = 1
-SAMPLES_FILE = "waveforms.npy"
-METADATA_FILE = "metadata.json"
-_PER_CLIP = ("labels", "splits", "speakers", "clip_names")
 
 
 class ClipFile(NamedTuple):
@@ -50,12 +68,19 @@ class Listing(NamedTuple):
         clip_length: Samples at 16 kHz that each clip is padded or clipped to, on the right.
         required_sample_rate: Hz that each file must have; None resamples whatever is found.
         expected_sha256: Of all samples, as `samples_sha256` takes it; None if not known.
+        class_names: All classes of the dataset, sorted, where the clips need not show each; None
+            takes those of the clips.
+        fingerprints: Of the recordings, more than the one that `build_cache` is given.
+        archives: "ADDRESS sha256:HEX" of each archive that was downloaded.
     """
 
     clips: list[ClipFile]
     clip_length: int
     required_sample_rate: int | None
     expected_sha256: str | None = None
+    class_names: tuple[str, ...] | None = None
+    fingerprints: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,17 +88,19 @@ class Waveforms:
     """A dataset as training reads it.
 
     Attributes:
-        samples: (clips, time) int16, mapped copy-on-write: a write stays in this process.
+        samples: (clips, time) int16, mapped read-only.
         labels: (clips,) int64 index into `class_names`.
         splits: (clips,) of "train", "valid", "test".
-        speakers: (clips,) who or what was recorded; never in two splits.
+        speakers: (clips,) who or what was recorded; never in training and in another split.
         clip_names: (clips,) as the dataset names them.
-        class_names: Sorted, so that equal words have equal labels in all datasets.
+        class_names: All classes of the dataset, also those without a clip here; sorted, so that
+            equal words have equal labels in all datasets.
         sample_rate: Hz.
         digest: sha256 over samples, labels, splits, speakers and names, in hex.
+        samples_path: The array file behind `samples`.
     """
 
-    samples: np.memmap[Any, np.dtype[np.int16]]
+    samples: Samples
     labels: NDArray[np.int64]
     splits: tuple[Split, ...]
     speakers: tuple[str, ...]
@@ -81,12 +108,50 @@ class Waveforms:
     class_names: tuple[str, ...]
     sample_rate: int
     digest: str
+    samples_path: Path
 
     def indices(self, split: Split) -> NDArray[np.int64]:
         """Return the ascending positions of the clips of one split, as int64."""
         if split not in SPLITS:
             raise ValueError(f"split: {split!r} is not one of {', '.join(map(repr, SPLITS))}")
         return np.flatnonzero(np.array(self.splits) == split).astype(np.int64)
+
+    def read(self, clips: NDArray[np.int64]) -> NDArray[np.int16]:
+        """Read clips from the disk, past the memory map.
+
+        Threads may call this at once. What is read stays in no mapping of this process, so
+        memory is bounded by what the caller keeps, also for a cache larger than memory.
+
+        Args:
+            clips: (num,) positions in any order; the same one may come twice.
+
+        Returns:
+            (num, time), in the order asked.
+
+        Raises:
+            IndexError: a position is not in [0, clips).
+            DataError: the file has changed since it was opened.
+        """
+        return read_rows(self.samples_path, self.samples, clips)
+
+    def with_classes(
+        self, class_of: Callable[[str], str], class_names: Sequence[str]
+    ) -> "Waveforms":
+        """Return the same clips with classes that follow from their names.
+
+        Args:
+            class_of: Class name of a clip name.
+            class_names: All of them, sorted.
+        """
+        label_of = {name: label for label, name in enumerate(class_names)}
+        labels = [label_of[class_of(name)] for name in self.clip_names]
+        digest = hashlib.sha256(json.dumps([self.digest, list(class_names), labels]).encode())
+        return replace(
+            self,
+            labels=np.array(labels, dtype=np.int64),
+            class_names=tuple(class_names),
+            digest=digest.hexdigest(),
+        )
 
 
 def build_cache(
@@ -146,36 +211,29 @@ def open_cache(folder: Path, *, remedy: str, fingerprint: str = "") -> Waveforms
     if not folder.is_dir():
         raise DataError(f"cache {folder}: not prepared; run '{remedy}'")
     try:
-        if fingerprint and _read_metadata(folder).get("source") != fingerprint:
+        metadata = read_metadata(folder)
+        if fingerprint and fingerprint not in str(metadata["source"]).split():
             raise DataError(
                 f"cache {folder}: made from other recordings than are there now; run '{remedy}'"
             )
-        return _open(folder)
+        return _open(folder, metadata)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise _damaged(folder, str(error), remedy) from error
 
 
-def verify_cache(folder: Path, *, remedy: str) -> Waveforms:
+def verify_cache(folder: Path, *, remedy: str, progress: Progress | None = None) -> Waveforms:
     """Open the cache and read all of it to compare its checksum.
 
     Raises:
         DataError: the cache is absent or damaged.
     """
     waveforms = open_cache(folder, remedy=remedy)
-    expected = _read_metadata(folder)["samples_sha256"]
-    actual = samples_sha256(waveforms.samples)
+    expected = read_metadata(folder)["samples_sha256"]
+    actual = file_sha256(waveforms.samples_path, waveforms.samples, progress)
     if actual != expected:
         reason = f"{SAMPLES_FILE} has sha256 {actual[:12]}…, expected {expected[:12]}…"
         raise _damaged(folder, reason, remedy)
     return waveforms
-
-
-def samples_sha256(samples: NDArray[np.int16]) -> str:
-    """Return the sha256 of all samples as little-endian int16, read a block at a time."""
-    checksum = hashlib.sha256()
-    for start in range(0, len(samples), 512):
-        checksum.update(samples[start : start + 512].astype("<i2").tobytes())
-    return checksum.hexdigest()
 
 
 def _damaged(folder: Path, reason: str, remedy: str) -> DataError:
@@ -200,76 +258,38 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 def _write(folder: Path, listing: Listing, fingerprint: str, progress: Progress | None) -> None:
     clips = listing.clips
-    class_names = sorted({clip.class_name for clip in clips})
-    samples: np.memmap[Any, np.dtype[np.int16]] = np.lib.format.open_memmap(
-        folder / SAMPLES_FILE, mode="w+", dtype=np.int16, shape=(len(clips), listing.clip_length)
+    class_names = listing.class_names or tuple(sorted({clip.class_name for clip in clips}))
+    label_of = {name: label for label, name in enumerate(class_names)}
+    checksum = write_samples(
+        folder / SAMPLES_FILE,
+        [clip.path for clip in clips],
+        clip_length=listing.clip_length,
+        required_sample_rate=listing.required_sample_rate,
+        progress=progress,
     )
-
-    def decode(clip: ClipFile) -> NDArray[np.int16]:
-        return decode_clip(
-            clip.path,
-            clip_length=listing.clip_length,
-            required_sample_rate=listing.required_sample_rate,
-        )
-
-    # Threads: libsndfile and soxr let go of the interpreter lock.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        try:
-            for row, waveform in enumerate(pool.map(decode, clips)):
-                samples[row] = waveform
-                if progress is not None and ((row + 1) % 100 == 0 or row + 1 == len(clips)):
-                    progress("decode", row + 1, len(clips))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    samples.flush()
-    checksum = samples_sha256(samples)
     if listing.expected_sha256 not in (None, checksum):
         raise DataError(
             f"clips of {clips[0].path.parents[1]}: decoded to sha256 {checksum[:12]}…, expected "
             f"{str(listing.expected_sha256)[:12]}…; check the disk and run it again"
         )
-    metadata: dict[str, Any] = {
-        "format": FORMAT,
-        "source": fingerprint,
+    content = {
+        "source": " ".join(dict.fromkeys(filter(None, [fingerprint, *listing.fingerprints]))),
+        "archives": listing.archives,
         "sample_rate": SAMPLE_RATE,
-        "shape": list(samples.shape),
+        "shape": [len(clips), listing.clip_length],
         "samples_sha256": checksum,
         "class_names": class_names,
-        "labels": [class_names.index(clip.class_name) for clip in clips],
+        "labels": [label_of[clip.class_name] for clip in clips],
         "splits": [clip.split for clip in clips],
         "speakers": [clip.speaker for clip in clips],
         "clip_names": [clip.name for clip in clips],
     }
-    metadata["digest"] = _digest(metadata)
-    (folder / METADATA_FILE).write_text(json.dumps(metadata), encoding="utf-8")
+    write_metadata(folder, content)
 
 
-def _digest(metadata: dict[str, Any]) -> str:
-    content = {key: value for key, value in metadata.items() if key != "digest"}
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _read_metadata(folder: Path) -> dict[str, Any]:
-    metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
-    if not isinstance(metadata, dict):
-        raise ValueError(f"{METADATA_FILE} holds no object")
-    return metadata
-
-
-def _open(folder: Path) -> Waveforms:
-    metadata = _read_metadata(folder)
-    if metadata["format"] != FORMAT:
-        raise ValueError(f"format is {metadata['format']}, expected {FORMAT}")
-    if _digest(metadata) != metadata["digest"]:
-        raise ValueError(f"{METADATA_FILE} does not match its own digest")
-    num_clips = metadata["shape"][0]
-    for key in _PER_CLIP:
-        if len(metadata[key]) != num_clips:
-            raise ValueError(f"{key} has {len(metadata[key])} entries, expected {num_clips}")
+def _open(folder: Path, metadata: dict[str, Any]) -> Waveforms:
     return Waveforms(
-        samples=_map_samples(folder / SAMPLES_FILE, tuple(metadata["shape"])),
+        samples=map_samples(folder / SAMPLES_FILE, tuple(metadata["shape"])),
         labels=np.array(metadata["labels"], dtype=np.int64),
         splits=tuple(metadata["splits"]),
         speakers=tuple(metadata["speakers"]),
@@ -277,17 +297,5 @@ def _open(folder: Path) -> Waveforms:
         class_names=tuple(metadata["class_names"]),
         sample_rate=metadata["sample_rate"],
         digest=metadata["digest"],
+        samples_path=folder / SAMPLES_FILE,
     )
-
-
-def _map_samples(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.int16]]:
-    # Mode "c", not "r": torch.from_numpy warns about an array that it may not write to.
-    samples = np.load(path, mmap_mode="c", allow_pickle=False)
-    if not isinstance(samples, np.memmap):
-        raise ValueError(f"{path.name} is no array file")
-    if samples.shape != shape or samples.dtype != np.int16:
-        raise ValueError(f"{path.name} is {samples.dtype} {samples.shape}, expected int16 {shape}")
-    expected_bytes = samples.offset + samples.nbytes
-    if path.stat().st_size != expected_bytes:
-        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, expected {expected_bytes}")
-    return samples

@@ -12,7 +12,7 @@ import torch
 from clar_sweeps import data, provenance, records
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import CheckpointError, DivergedError, RunLockedError
-from clar_sweeps.trainer.trainer import Trainer
+from clar_sweeps.trainer.trainer import Epoch, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,10 @@ def run_trial(trial: Trial, run: Path, report: Report) -> records.EndState:
 def _train_to_end(trial: Trial, folder: Path, report: Report) -> records.EndState:
     config = trial.config
     started = time.perf_counter()
-    trainer = Trainer(config, data.load(config.dataset, condition=config.condition))
+    waveforms = data.load(config.dataset, condition=config.condition, folder=config.folder)
+    trainer = Trainer(config, waveforms)
+    if trainer.training_set.labelled is not None:
+        records.write_json(folder / "labelled.json", trainer.training_set.labelled.manifest)
     if trainer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(trainer.device)
     cost = {"train_seconds": 0.0, "eval_seconds": 0.0, "total_seconds": 0.0}
@@ -76,7 +79,7 @@ def _train_to_end(trial: Trial, folder: Path, report: Report) -> records.EndStat
     while trainer.epoch < config.epochs:
         epoch = trainer.train_epoch()
         cost["train_seconds"] += epoch.seconds
-        row: dict[str, float | int | str] = dict(epoch._asdict())
+        row = _row(epoch)
         if trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs:
             metrics = _evaluate(trainer, cost)
             row |= metrics
@@ -88,12 +91,13 @@ def _train_to_end(trial: Trial, folder: Path, report: Report) -> records.EndStat
                 trial_id=trial.id,
                 progress={"metrics": metrics, "cost": dict(cost)},
             )
-        logger.info("%s epoch %d/%d loss %.4f", trial.name, epoch.epoch, config.epochs, epoch.loss)
+        loss = epoch.losses["loss"]
+        logger.info("%s epoch %d/%d loss %.4f", trial.name, epoch.epoch, config.epochs, loss)
         report({**row, "epochs": config.epochs})
     if config.epochs == 0:
         metrics = _evaluate(trainer, cost)
     cost["total_seconds"] = spent_before + time.perf_counter() - started
-    trained_clips = trainer.epoch * trainer.steps_per_epoch * trainer.batch_size
+    trained_clips = trainer.epoch * trainer.training_set.clips_per_epoch
     if trained_clips:
         cost["clips_per_second"] = trained_clips / cost["train_seconds"]
     if trainer.device.type == "cuda":
@@ -104,13 +108,32 @@ def _train_to_end(trial: Trial, folder: Path, report: Report) -> records.EndStat
         state="done",
         metrics=metrics,
         cost=cost,
-        provenance={
-            **provenance.describe(trainer.device),
-            "precision": str(trainer.autocast_dtype or torch.float32).removeprefix("torch."),
-            "dataset_digest": trainer.waveforms.digest,
-        },
+        provenance=provenance.describe(trainer.device) | _what_was_run(trainer),
     )
     return "done"
+
+
+def _row(epoch: Epoch) -> dict[str, float | int | str]:
+    """Line of the history."""
+    fields = epoch._asdict()
+    losses = fields.pop("losses")
+    return {"epoch": fields.pop("epoch"), "step": fields.pop("step"), **losses, **fields}
+
+
+def _what_was_run(trainer: Trainer) -> dict[str, Any]:
+    """What config, dataset and machine came to together."""
+    training_set = trainer.training_set
+    facts: dict[str, Any] = {
+        "precision": str(trainer.autocast_dtype or torch.float32).removeprefix("torch."),
+        "dataset_digest": trainer.waveforms.digest,
+        "train_clips": len(training_set.clips),
+        "batch_size": training_set.batch_size,
+        "steps_per_epoch": training_set.steps_per_epoch,
+    }
+    if training_set.labelled is not None:
+        manifest = training_set.labelled.manifest
+        facts |= {f"labelled_{name}": manifest[name] for name in ("num_clips", "sha256")}
+    return facts
 
 
 def _evaluate(trainer: Trainer, cost: dict[str, float]) -> dict[str, float]:

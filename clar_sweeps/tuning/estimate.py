@@ -6,7 +6,20 @@ from typing import NamedTuple
 from clar_sweeps.config import Trial
 
 # Trials with equal values of these take about as long an epoch.
-_COST_FIELDS = ("dataset", "encoder", "width", "features", "batch_size", "augment_backend")
+_COST_FIELDS = (
+    "dataset",
+    "method",
+    "label_fraction",
+    "unlabelled",
+    "supervised_budget",
+    "encoder",
+    "width",
+    "features",
+    "batch_size",
+    "augment_backend",
+)
+# Operations by the phase vocoder; all others cost next to nothing.
+_COSTLY = {"PS", "TST", "TSR"}
 
 
 class _Spent(NamedTuple):
@@ -60,4 +73,5 @@ def seconds_left(
 
 
 def _kind(trial: Trial) -> tuple[object, ...]:
-    return tuple(getattr(trial.config, name) for name in _COST_FIELDS)
+    costly = sum(operation in _COSTLY for operation in trial.config.augment)
+    return (*(getattr(trial.config, name) for name in _COST_FIELDS), costly)

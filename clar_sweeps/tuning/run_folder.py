@@ -2,13 +2,13 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from clar_sweeps import records
-from clar_sweeps.config import Trial
+from clar_sweeps.config import Trial, identity
 from clar_sweeps.errors import RecordError, RunLockedError
 from clar_sweeps.records import State
 from clar_sweeps.sweep import Sweep, plan_from_json, plan_to_json
@@ -96,9 +96,9 @@ def _with_earlier_seeds(sweep: Sweep, run: Path) -> Sweep:
         before = read_plan(run)
     except RecordError:  # there is none, or none that this version reads
         return sweep
-    cells = {trial.config.cell() for trial in sweep.trials}
+    cells = {identity(trial.config.cell()) for trial in sweep.trials}
     began = [trial for trial in before.trials if _state_of(run, trial) != "missing"]
-    shared = [trial for trial in began if trial.config.cell() in cells]
+    shared = [trial for trial in began if identity(trial.config.cell()) in cells]
     if began and not shared:
         raise RecordError(
             f"{run}: holds {len(began)} trials of other configs and none of this sweep; "
@@ -110,8 +110,8 @@ def _with_earlier_seeds(sweep: Sweep, run: Path) -> Sweep:
 
 
 def _baselines_of(sweep: Sweep, trials: list[Trial]) -> list[Trial]:
-    untrained = {trial.config.untrained() for trial in trials}
-    return [baseline for baseline in sweep.baselines if baseline.config in untrained]
+    untrained = {identity(trial.config.untrained()) for trial in trials}
+    return [baseline for baseline in sweep.baselines if baseline.id in untrained]
 
 
 def _owner(run: Path) -> str:
@@ -120,6 +120,38 @@ def _owner(run: Path) -> str:
     except RecordError:  # it has just taken the lock, or is just giving it back
         return "another process"
     return f"process {owner.get('pid')} on {owner.get('host')}"
+
+
+def refuse_other_clips(trials: Iterable[Trial], run: Path) -> None:
+    """Compare the clips of done trials with those that are prepared now.
+
+    Args:
+        trials: Of the run; those without a result are passed over.
+        run: The run folder.
+
+    Raises:
+        RecordError: A result is of other clips, so those to come could not be compared with it.
+    """
+    from clar_sweeps import data  # numpy, which `plan` and `status` do without
+
+    prepared: dict[tuple[str | None, ...], str] = {}
+    for trial in trials:
+        config = trial.config
+        place = records.trial_folder(run, trial) / "summary.json"
+        if _state_of(run, trial) != "done":
+            continue
+        before = records.read_json(place)["provenance"].get("dataset_digest")
+        key = (config.dataset, config.condition, config.folder)
+        if key not in prepared:
+            clips = data.load(config.dataset, condition=config.condition, folder=config.folder)
+            prepared[key] = clips.digest
+        if before != prepared[key]:
+            name = config.folder or config.dataset
+            raise RecordError(
+                f"{place}: trained on other clips of {name} (digest {str(before)[:12]}) than are "
+                f"prepared now ({prepared[key][:12]}); give another --run-dir or prepare those of "
+                "before"
+            )
 
 
 def read_plan(run: Path) -> Sweep:

@@ -6,7 +6,7 @@ import scipy.signal
 import torch
 from torch import Tensor
 
-from clar_sweeps.augment import OPERATIONS, build_chain
+from clar_sweeps.augment import DEFINITIONS, OPERATIONS, build_chain
 from clar_sweeps.augment.fade import FADE_SHAPES, apply_fade, sample_fade
 from clar_sweeps.augment.noise import (
     NOISE_COLOURS,
@@ -21,6 +21,7 @@ from clar_sweeps.augment.pitch_shift import sample_pitch_shift
 from clar_sweeps.augment.time_mask import apply_time_mask, sample_time_mask
 from clar_sweeps.augment.time_shift import apply_time_shift, sample_time_shift
 from clar_sweeps.augment.time_stretch import sample_time_stretch
+from clar_sweeps.config import Definition
 
 TIME = 16_000  # one second at 16 kHz
 
@@ -252,10 +253,11 @@ def test_operation_gives_the_same_on_a_gpu(name: str, generator: torch.Generator
 
 @pytest.mark.gpu
 @every_operation
-def test_operation_waits_for_no_gpu(name: str) -> None:
+@pytest.mark.parametrize("definition", DEFINITIONS)
+def test_operation_waits_for_no_gpu(name: str, definition: Definition) -> None:
     generator = torch.Generator("cuda").manual_seed(0)
     waveforms = torch.zeros(8, TIME, device="cuda")
-    chain = build_chain([name], probabilities=0.5)
+    chain = build_chain([name], probabilities=0.5, definition=definition)
     chain(waveforms, generator)  # fills the caches of windows
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -1,11 +1,14 @@
 """A small set of spoken digits, made once a session, and places that are this test's own."""
 
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from archive_server import ArchiveServer, serving
 
 from clar_sweeps.data import CACHE_VARIABLE, DATA_VARIABLE, spoken_digits
 
@@ -49,3 +52,19 @@ def real_recordings() -> Path:
     if not named:
         pytest.skip(f"{TEST_DATA_VARIABLE} is not set")
     return Path(named)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveServer]:
+    """A server of archives on this machine, past any proxy."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def silent_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]

@@ -12,12 +12,21 @@ from clar_sweeps.data import spoken_digits
 from clar_sweeps.data.waveforms import SAMPLES_FILE
 from clar_sweeps.errors import DataError
 
+NAMES = [
+    *("spoken-digits", "instrument-notes", "fsdd", "sc10", "sc35"),
+    *("nsynth11", "nsynth128", "esc10", "esc50", "folder"),
+]
+
 
 def test_keys_are_the_names_of_the_sources() -> None:
-    assert {name: source.name for name, source in data.DATASETS.items()} == {
-        "spoken-digits": "spoken-digits",
-        "fsdd": "fsdd",
-    }
+    assert list(data.DATASETS) == NAMES
+    assert [source.name for source in data.DATASETS.values()] == NAMES
+
+
+def test_class_counts_are_those_of_the_paper() -> None:
+    counts = {name: source.num_classes for name, source in data.DATASETS.items()}
+    paper = {"sc10": 10, "sc35": 35, "nsynth11": 11, "nsynth128": 128, "esc10": 10, "esc50": 50}
+    assert {name: counts[name] for name in paper} == paper
 
 
 def test_import_leaves_out_what_is_slow_to_import() -> None:
@@ -43,6 +52,10 @@ def test_prepared_set_needs_its_files_no_longer(
     cache: Path, tiny_fsdd: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = data.prepare("fsdd").digest
+    for path in tiny_fsdd.iterdir():
+        path.unlink()
+    tiny_fsdd.rmdir()
+    assert data.prepare("fsdd").digest == digest
     monkeypatch.delenv(data.DATA_VARIABLE)
     assert data.prepare("fsdd").digest == digest
 
@@ -85,7 +98,7 @@ def test_default_condition_is_medium(cache: Path) -> None:
 
 
 def test_unknown_dataset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match="dataset: 'mnist' is not one of 'spoken-digits', 'fsdd'"):
+    with pytest.raises(DataError, match="dataset: 'mnist' is not one of 'spoken-digits', 'instr"):
         data.load("mnist")
 
 
@@ -99,25 +112,37 @@ def test_condition_of_a_dataset_without_any_is_refused() -> None:
         data.prepare("fsdd", condition="hard")
 
 
-def test_unset_data_variable_is_named_with_the_layout(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_without_a_name_or_with_a_path_is_refused(cache: Path) -> None:
+    for name in (None, "", "../mine", "a/b", ".hidden"):
+        with pytest.raises(DataError, match=r"is not the name of a folder below CLAR_SWEEPS_DATA"):
+            data.cache_folder("folder", folder=name)
+
+
+def test_a_folder_of_another_dataset_is_refused() -> None:
+    with pytest.raises(DataError, match="folder: 'mine' is given, but fsdd has none; leave it"):
+        data.cache_folder("fsdd", folder="mine")
+
+
+def test_clip_seconds_of_a_dataset_with_its_own_are_refused(cache: Path) -> None:
+    with pytest.raises(DataError, match="clip_seconds: 2 is given, but clips of fsdd have 1 s"):
+        data.prepare("fsdd", clip_seconds=2.0)
+
+
+def test_a_source_of_a_dataset_that_is_made_here_is_refused(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="spoken-digits is made on this machine; leave it out"):
+        data.prepare("spoken-digits", source=tmp_path)
+
+
+def test_own_recordings_without_a_place_are_refused(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(data.DATA_VARIABLE, raising=False)
     assert data.data_root() is None
-    with pytest.raises(DataError) as caught:
-        data.prepare("fsdd")
-    assert str(caught.value) == (
-        "fsdd: CLAR_SWEEPS_DATA is not set, expected a folder that holds "
-        "fsdd/recordings/DIGIT_SPEAKER_INDEX.wav; set it and run again"
-    )
-
-
-def test_data_folder_without_the_dataset_is_named(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    with pytest.raises(DataError, match="CLAR_SWEEPS_DATA is not set, expected a folder that hol"):
+        data.prepare("folder", folder="mine")
     monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
     with pytest.raises(DataError, match=f"CLAR_SWEEPS_DATA is {tmp_path}, expected a folder that"):
-        data.prepare("fsdd")
+        data.prepare("folder", folder="mine")
 
 
 def test_cache_root_follows_the_environment(
@@ -155,5 +180,5 @@ print(data.prepare("fsdd").digest)
     ]
     outputs = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * 10
-    assert "".join(stderr for _, stderr in outputs) == "made\n"
+    assert "".join(stderr for _, stderr in outputs).count("made\n") == 1
     assert {stdout for stdout, _ in outputs} == {f"{data.load('fsdd').digest}\n"}

@@ -1,5 +1,6 @@
 """One sound file to one clip, and every way in which a file can be unusable."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,51 @@ def test_corrupt_file_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert "cannot be decoded" in error_of(tmp_path / "clip.wav")
+
+
+def test_wav_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.ones(1_000, dtype=np.int16), 16_000)
+    decode_clip(path, clip_length=16_000)
+    os.truncate(path, path.stat().st_size - 1)
+    assert "holds 1999 bytes of sound, expected the 2000 of its header" in error_of(path)
+
+
+def test_wav_with_a_length_that_its_writer_did_not_know_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.arange(1_000, dtype=np.int16), 16_000)
+    content = bytearray(path.read_bytes())
+    for at in (4, content.index(b"data") + 4):
+        content[at : at + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert decode_clip(path, clip_length=1_000).tolist() == list(range(1_000))
+
+
+@pytest.mark.parametrize("name", ["clip.ogg", "clip.flac", "clip.aiff"])
+def test_other_formats_that_were_cut_short_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    soundfile.write(path, tone(440, sample_rate=44_100, seconds=5), 44_100)
+    decode_clip(path, clip_length=16_000)
+    for fraction in (0.99, 0.5):
+        os.truncate(path, int(fraction * path.stat().st_size))
+        message = error_of(path)
+        assert "Ogg page" in message or "cannot be decoded" in message or "holds" in message
+
+
+def test_ogg_that_ends_behind_a_whole_page_that_is_not_the_last_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ogg"
+    soundfile.write(path, tone(440, sample_rate=44_100, seconds=5), 44_100)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"OggS")])
+    assert "ends before the last page of its Ogg stream, expected that page" in error_of(path)
+
+
+def test_real_recordings_count_as_whole(real_recordings: Path) -> None:
+    paths = [
+        *sorted((real_recordings / "esc10" / "audio").glob("*.ogg"))[:20],
+        *sorted(real_recordings.glob("*_sample/*/*.wav"))[:100],
+        *sorted(real_recordings.glob("*_sample/*/audio/*.wav"))[:20],
+    ]
+    assert len(paths) == 140
+    for path in paths:
+        decode_clip(path, clip_length=16_000)

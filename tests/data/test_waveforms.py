@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -77,12 +78,12 @@ def test_indices_refuse_an_unknown_split(folder: Path) -> None:
         open_cache(folder, remedy=REMEDY).indices("dev")  # type: ignore[arg-type]
 
 
-def test_samples_are_mapped_and_a_write_stays_in_memory(folder: Path) -> None:
+def test_samples_are_mapped_and_cannot_be_written(folder: Path) -> None:
     tiny = open_cache(folder, remedy=REMEDY)
     assert type(tiny.samples) is np.memmap
-    assert tiny.samples.mode == "c"
-    tiny.samples[:] = 99
-    verify_cache(folder, remedy=REMEDY)
+    assert tiny.samples.mode == "r"
+    with pytest.raises(ValueError, match="read-only"):
+        tiny.samples[:] = 99
 
 
 def test_second_build_reads_the_cache_and_lists_nothing(folder: Path) -> None:
@@ -207,3 +208,85 @@ def test_progress_ends_at_the_number_of_clips(tmp_path: Path) -> None:
         tmp_path / "tiny", tiny_listing, remedy=REMEDY, progress=lambda *now: seen.append(now)
     )
     assert seen[-1] == ("decode", 6, 6)
+
+
+def test_read_gives_rows_in_the_order_asked(folder: Path) -> None:
+    tiny = open_cache(folder, remedy=REMEDY)
+    for order in ([4, 0, 5, 0, 2], [], [3]):
+        clips = np.array(order, dtype=np.int64)
+        rows = tiny.read(clips)
+        assert rows.dtype == np.int16
+        assert np.array_equal(rows, tiny.samples[clips])
+    # A write to the result stays in the result.
+    tiny.read(np.array([1]))[:] = 99
+    assert tiny.read(np.array([1])).tolist() == [[1] * 10]
+    assert tiny.samples_path == folder / SAMPLES_FILE
+
+
+@pytest.mark.parametrize("position", [-1, 6])
+def test_read_refuses_a_clip_that_is_not_there(folder: Path, position: int) -> None:
+    with pytest.raises(
+        IndexError, match=rf"clips: 0 to {position}|clips: -1 to 0, expected 0 to 5"
+    ):
+        open_cache(folder, remedy=REMEDY).read(np.array([0, position]))
+
+
+def test_read_says_that_the_file_became_shorter(folder: Path) -> None:
+    tiny = open_cache(folder, remedy=REMEDY)
+    os.truncate(folder / SAMPLES_FILE, 200)
+    with pytest.raises(DataError, match=r"waveforms\.npy: 200 bytes, expected 248: changed"):
+        tiny.read(np.array([5]))
+
+
+def test_threads_read_at_once_and_get_their_own_rows(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(-9, 9, (100, 2_000)).astype(np.int16)
+
+    def listing(source: Path) -> Listing:
+        clips = []
+        for index, row in enumerate(samples):
+            soundfile.write(source / f"{index}.wav", row, 16_000)
+            clips.append(ClipFile(source / f"{index}.wav", f"{index}", "a", "b", "train"))
+        return Listing(clips, clip_length=2_000, required_sample_rate=16_000)
+
+    big = build_cache(tmp_path / "big", listing, remedy=REMEDY)
+    orders = [np.random.default_rng(seed).integers(0, 100, 200) for seed in range(32)]
+    with ThreadPoolExecutor(8) as pool:
+        for order, rows in zip(orders, pool.map(big.read, orders), strict=True):
+            assert np.array_equal(rows, samples[order])
+
+
+def test_all_classes_of_a_dataset_are_kept_also_those_without_a_clip(tmp_path: Path) -> None:
+    def listing(source: Path) -> Listing:
+        return tiny_listing(source)._replace(class_names=("0", "a", "aa", "b"))
+
+    tiny = build_cache(tmp_path / "tiny", listing, remedy=REMEDY)
+    assert tiny.class_names == ("0", "a", "aa", "b")
+    assert tiny.labels.tolist() == [3, 1, 3, 1, 3, 1]
+
+
+def test_other_classes_by_name_change_labels_and_digest_only(folder: Path) -> None:
+    tiny = open_cache(folder, remedy=REMEDY)
+    other = tiny.with_classes(lambda name: "low" if name < "3" else "top", ("low", "mid", "top"))
+    assert other.labels.tolist() == [0, 0, 0, 2, 2, 2]
+    assert other.class_names == ("low", "mid", "top")
+    assert other.digest != tiny.digest
+    assert other.samples is tiny.samples
+    assert other.splits == tiny.splits
+
+
+def test_the_digest_is_that_of_the_clips_not_of_their_origin(tmp_path: Path, folder: Path) -> None:
+    def listing(source: Path) -> Listing:
+        return tiny_listing(source)._replace(fingerprints=("f",), archives=("a sha256:0",))
+
+    other = build_cache(tmp_path / "other", listing, remedy=REMEDY, fingerprint="g")
+    assert other.digest == open_cache(folder, remedy=REMEDY).digest
+    for fingerprint in ("f", "g", ""):
+        open_cache(tmp_path / "other", remedy=REMEDY, fingerprint=fingerprint)
+    with pytest.raises(DataError, match="made from other recordings than are there now; run"):
+        open_cache(tmp_path / "other", remedy=REMEDY, fingerprint="h")
+
+
+def test_verify_tells_its_progress(folder: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    verify_cache(folder, remedy=REMEDY, progress=lambda *now: seen.append(now))
+    assert seen == [("check", 120, 120)]

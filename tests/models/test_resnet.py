@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from clar_sweeps.models import ENCODERS, ResNet18
+from clar_sweeps.models import ENCODERS, ResNet18, build_encoder
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,9 @@ def test_1d_kernels_are_those_of_2d_unrolled(width: int) -> None:
 def test_1d_encoder_halves_time_five_times() -> None:
     encoder = ENCODERS["resnet18_1d"](4).eval()
     lengths = []
-    for stage in (encoder.conv1, encoder.maxpool, encoder.layer2, encoder.layer3, encoder.layer4):
-        stage.register_forward_hook(lambda *call: lengths.append(call[2].shape[-1]))
+    stages = (encoder.layer2, encoder.layer3, encoder.layer4)
+    for module in (encoder.conv1, encoder.maxpool, *(stage[-1] for stage in stages)):
+        module.register_forward_hook(lambda *call: lengths.append(call[2].shape[-1]))
     encoder(torch.zeros(1, 1, 16000))
     assert lengths == [8000, 4000, 2000, 1000, 500]
 
@@ -116,3 +117,32 @@ def test_2d_encoder_gives_the_same_in_channels_last(images: Tensor) -> None:
         encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
         actual = encoder(images.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stem", "num_parameters", "kernel", "length"),
+    [("paper", 11_170_240, 49, 4000), ("released", 11_167_552, 7, 3997)],
+)
+def test_stem_of_the_1d_encoder(stem: str, num_parameters: int, kernel: int, length: int) -> None:
+    encoder = build_encoder("resnet18_1d", width=64, stem=stem)  # type: ignore[arg-type]
+    assert _num_parameters(encoder) == num_parameters
+    assert encoder.conv1.weight.shape == (64, 1, kernel)
+    pooled = encoder.maxpool(encoder.conv1(torch.zeros(1, 1, 16000)))
+    assert pooled.shape == (1, 64, length)
+
+
+def test_build_encoder_without_a_stem_is_the_papers() -> None:
+    for name, encoder_of in ENCODERS.items():
+        built = build_encoder(name, width=4)
+        assert _kernels(built) == _kernels(encoder_of(4))
+    paper = build_encoder("resnet18_1d", width=4, stem="paper")
+    assert _kernels(build_encoder("resnet18_1d", width=4)) == _kernels(paper)
+
+
+def test_build_encoder_names_a_bad_argument() -> None:
+    with pytest.raises(ValueError, match="encoder: 'vgg' is not one of 'resnet18_1d', 'resnet18_2"):
+        build_encoder("vgg", width=4)
+    with pytest.raises(ValueError, match="stem: 'paper' is given for resnet18_2d; only resnet18_1"):
+        build_encoder("resnet18_2d", width=4, stem="paper")
+    with pytest.raises(ValueError, match="stem: '49' is not one of 'paper', 'released'"):
+        build_encoder("resnet18_1d", width=4, stem="49")  # type: ignore[arg-type]

@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny import tiny_config
 
 from clar_sweeps import records
 from clar_sweeps.config import Trial, TrialConfig, make_trial
+from clar_sweeps.data import Waveforms
 from clar_sweeps.errors import RecordError, RunLockedError
 from clar_sweeps.records import EndState
 from clar_sweeps.sweep import Resources, Sweep
@@ -126,3 +128,24 @@ def test_a_summary_that_cannot_be_read_counts_as_failed_and_is_kept_aside(
     records.reopen(half_done, sweep.trials[0])
     assert (folder / "summary.damaged").read_text() == "{"
     assert records.state_of(half_done, sweep.trials[0]) == "unfinished"
+
+
+@pytest.mark.parametrize("made_from", ["these", "others"])
+def test_results_of_other_clips_are_not_added_to(
+    digits: Waveforms, tmp_path: Path, made_from: str
+) -> None:
+    done, missing = (make_trial(tiny_config(seed=seed)) for seed in (0, 1))
+    folder = records.trial_folder(tmp_path, done)
+    records.write_config(folder, done)
+    digest = digits.digest if made_from == "these" else "f00" * 20
+    metrics, provenance = {"test_top1": 0.5, "valid_top1": 0.5}, {"dataset_digest": digest}
+    records.write_summary(
+        folder, done, state="done", metrics=metrics, cost={}, provenance=provenance
+    )
+    if made_from == "these":
+        run_folder.refuse_other_clips([done, missing], tmp_path)
+    else:
+        with pytest.raises(
+            RecordError, match=r"trained on other clips of spoken-digits \(digest f"
+        ):
+            run_folder.refuse_other_clips([done, missing], tmp_path)

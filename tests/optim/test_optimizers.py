@@ -1,19 +1,23 @@
 import copy
 import io
-import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from oracles.lars import lars as oracle
+from oracles.lars_adam import lars_adam as lars_adam_oracle
 from torch import Tensor, nn
 
+from clar_sweeps.models import ClarHead, build_encoder
 from clar_sweeps.optim import (
     LARS,
     OPTIMIZERS,
+    LARSAdam,
     build_optimizer,
-    learning_rate_at,
     parameter_groups,
+    released_parameter_groups,
 )
 
 
@@ -106,6 +110,57 @@ def test_lars_step_returns_the_loss_of_its_closure() -> None:
     assert weight[0].item() < 1
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])  # of gradients: clipped, mixed, not clipped
+@pytest.mark.parametrize("weight_decay", [0.0, 1e-6, 0.3])
+def test_lars_adam_equals_the_oracle_over_five_steps(weight_decay: float, scale: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(3, 4), (5,), (2, 3, 2)]
+    weights = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    gradients = [
+        [scale * torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in weights]
+        for _ in range(5)
+    ]
+    parameters = [nn.Parameter(weight.clone()) for weight in weights]
+    optimizer = LARSAdam(parameters, lr=1.0, weight_decay=weight_decay)
+    rates = [0.0, 0.01, 0.5, 1.0, 0.3]
+    for rate, step in zip(rates, gradients, strict=True):
+        optimizer.param_groups[0]["lr"] = rate
+        for parameter, gradient in zip(parameters, step, strict=True):
+            parameter.grad = gradient.clone()
+        optimizer.step()
+    for index, parameter in enumerate(parameters):
+        expected = lars_adam_oracle(
+            weights[index].numpy(),
+            [step[index].numpy() for step in gradients],
+            learning_rates=rates,
+            weight_decay=weight_decay,
+        )
+        np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-9)
+
+
+def test_lars_adam_leaves_zero_weights_and_zero_gradients_to_adam() -> None:
+    starts = torch.zeros(2), torch.ones(2)
+    gradients = torch.tensor([3e-3, -2e-3]), torch.zeros(2)
+    parameters = [nn.Parameter(start.clone()) for start in starts]
+    plain = [nn.Parameter(start.clone()) for start in starts]
+    for pair in (parameters, plain):
+        for parameter, gradient in zip(pair, gradients, strict=True):
+            parameter.grad = gradient.clone()
+    LARSAdam(parameters, lr=0.1, weight_decay=0.5).step()
+    torch.optim.Adam(plain, lr=0.1, weight_decay=0.0).step()
+    for parameter, expected in zip(parameters, plain, strict=True):
+        torch.testing.assert_close(parameter, expected)
+
+
+def test_lars_adam_gives_each_group_its_weight_decay_back() -> None:
+    optimizer = build_optimizer("lars_adam", [_tiny_model()], learning_rate=0.1, weight_decay=0.2)
+    model_parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for parameter in model_parameters:
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.2, 0.0]
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizer_resumes_bit_for_bit_from_its_state(name: str) -> None:
     generator = torch.Generator().manual_seed(1)
@@ -159,10 +214,34 @@ def test_parameter_groups_exclude_biases_and_norms() -> None:
     assert list(map(id, excluded["params"])) == list(map(id, expected))
 
 
-def test_parameter_groups_list_shared_parameters_once_and_frozen_ones_not() -> None:
+def test_released_groups_go_by_name_and_miss_norms_of_shortcuts_and_heads() -> None:
+    encoder = build_encoder("resnet18_2d", width=4)
+    head = ClarHead(32, 10)
+    decayed, excluded = released_parameter_groups([encoder, head], weight_decay=0.5)
+    assert (decayed["weight_decay"], excluded["weight_decay"]) == (0.5, 0.0)
+    named = [*encoder.named_parameters(), *head.named_parameters()]
+    name_of = {id(parameter): name for name, parameter in named}
+    decayed_vectors = {name_of[id(p)] for p in decayed["params"] if p.ndim == 1}
+    assert decayed_vectors == {
+        "layer2.0.downsample.1.weight",
+        "layer3.0.downsample.1.weight",
+        "layer4.0.downsample.1.weight",
+        "projection.1.weight",
+        "classifier.0.weight",
+    }
+    left_out = {name_of[id(p)] for p in excluded["params"]}
+    assert {"bn1.weight", "bn1.bias", "layer2.0.bn2.weight", "projection.0.bias"} < left_out
+    assert "layer2.0.downsample.1.bias" in left_out
+    assert len(decayed["params"]) + len(excluded["params"]) == len(named)
+
+
+@pytest.mark.parametrize("groups", [parameter_groups, released_parameter_groups])
+def test_parameter_groups_list_shared_parameters_once_and_frozen_ones_not(
+    groups: Callable[..., list[dict[str, Any]]],
+) -> None:
     linear, frozen = nn.Linear(2, 2), nn.Linear(2, 2)
     frozen.requires_grad_(False)
-    weights, excluded = parameter_groups([linear, nn.Sequential(linear, frozen)], weight_decay=0.0)
+    weights, excluded = groups([linear, nn.Sequential(linear, frozen)], weight_decay=0.0)
     assert len(weights["params"]) == 1
     assert len(excluded["params"]) == 1
 
@@ -175,49 +254,7 @@ def test_build_optimizer_sets_rate_and_decay_of_each_group(name: str) -> None:
 
 
 def test_build_optimizer_names_an_unknown_optimizer() -> None:
-    with pytest.raises(ValueError, match="optimizer: 'sgd' is not one of 'lars', 'adamw'"):
+    with pytest.raises(
+        ValueError, match="optimizer: 'sgd' is not one of 'lars', 'adamw', 'lars_adam'"
+    ):
         build_optimizer("sgd", [_tiny_model()], learning_rate=0.1, weight_decay=0.0)
-
-
-def test_learning_rate_of_a_short_run_by_hand() -> None:
-    rates = [learning_rate_at(step, base=1.0, warmup_steps=3, total_steps=7) for step in range(8)]
-    cosine = [0.5 * (1 + math.cos(math.pi * quarter / 4)) for quarter in range(4)]
-    assert rates == pytest.approx([0.25, 0.5, 0.75, *cosine, 0.0])
-
-
-def test_learning_rate_rises_by_equal_amounts_then_falls() -> None:
-    rates = [
-        learning_rate_at(step, base=2.0, warmup_steps=19, total_steps=100) for step in range(101)
-    ]
-    rises = np.diff(rates[:20])
-    np.testing.assert_allclose(rises, 2.0 / 20)
-    assert rates[0] == pytest.approx(2.0 / 20)
-    assert rates[19] == 2.0
-    assert all(np.diff(rates[19:]) < 0)
-    assert rates[99] > 0
-    assert rates[100] == 0
-    # The cosine is symmetric about its middle.
-    np.testing.assert_allclose(np.add(rates[19:], rates[:18:-1]), 2.0)
-
-
-def test_learning_rate_without_warmup_starts_at_base() -> None:
-    assert learning_rate_at(0, base=0.4, warmup_steps=0, total_steps=5) == 0.4
-
-
-def test_learning_rate_of_a_run_shorter_than_its_warmup_only_rises() -> None:
-    rates = [learning_rate_at(step, base=1.0, warmup_steps=4, total_steps=4) for step in range(5)]
-    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.0])
-
-
-@pytest.mark.parametrize(
-    ("step", "warmup_steps", "message"),
-    [
-        (0, 6, "warmup_steps is 6, expected 0 to total_steps = 5"),
-        (0, -1, "warmup_steps is -1, expected 0 to total_steps = 5"),
-        (6, 2, "step is 6, expected 0 to total_steps = 5"),
-        (-1, 2, "step is -1, expected 0 to total_steps = 5"),
-    ],
-)
-def test_learning_rate_names_a_bad_argument(step: int, warmup_steps: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        learning_rate_at(step, base=1.0, warmup_steps=warmup_steps, total_steps=5)

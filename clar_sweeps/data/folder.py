@@ -1,0 +1,176 @@
+"""A user's own recordings: a folder a class, or a CSV that lists them."""
+
+import logging
+import math
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from clar_sweeps.data.decoding import SAMPLE_RATE
+from clar_sweeps.data.folder_manifest import read_manifest
+from clar_sweeps.data.folder_splits import SPLIT_NAMES, Recording, fill_splits, raise_faults
+from clar_sweeps.data.waveforms import Listing
+from clar_sweeps.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+LAYOUT = "CLASS/*.wav, or {train,valid,test}/CLASS/*.wav, or manifest.csv with path,label"
+MANIFEST = "manifest.csv"
+# What libsndfile reads and says the sample rate of.
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("aif", "aifc", "aiff", "au", "caf", "flac", "mp3", "oga", "ogg", "opus", "rf64"),
+        *("snd", "voc", "w64", "wav", "wave"),
+    )
+)
+LONGEST_SECONDS = 10.0
+_COVERED_SHARE = 0.95
+_STEP_SECONDS = 0.1
+
+
+def list_clips(path: Path, *, clip_seconds: float | None = None) -> Listing:
+    """Find a user's recordings, their classes and splits.
+
+    Three forms: `path/CLASS/**/*.wav`; `path/SPLIT/CLASS/**/*.wav`, where all folders that hold
+    recordings are named train, valid or test (or val, validation, dev, training, testing); or
+    the list `path/manifest.csv`, or any `path` that ends in .csv: see `read_manifest`. Splits
+    that are not named are drawn: see `fill_splits`. Hidden files and files of other kinds are
+    passed over and counted in the log.
+
+    Args:
+        path: A folder or a CSV.
+        clip_seconds: Length of each clip; a shorter recording is padded and a longer one clipped,
+            both on the right. None takes the length that 95 % of the recordings do not exceed,
+            rounded up to 0.1 s, at most 10 s.
+
+    Returns:
+        Clips sorted by name; recordings of any sample rate are resampled.
+
+    Raises:
+        DataError: nothing is found, faults of the list or of recordings (all together, up to ten
+            lines), fewer than two classes, or a class that is lacking in a split.
+    """
+    if clip_seconds is not None and not (
+        math.isfinite(clip_seconds) and clip_seconds * SAMPLE_RATE >= 1
+    ):
+        raise DataError(f"clip_seconds: {clip_seconds} is not a positive length; correct it")
+    path = path.expanduser()
+    manifest = path if path.suffix.lower() == ".csv" else path / MANIFEST
+    if manifest.is_file() or manifest == path:
+        recordings, faults = read_manifest(manifest)
+    else:
+        recordings, faults = _find(path), []
+    seconds, unreadable = _measure(recordings)
+    raise_faults(faults + unreadable)
+    classes = sorted({one.class_name for one in recordings})
+    if len(classes) < 2:
+        raise DataError(
+            f"{path}: {len(recordings)} recordings of {len(classes)} classes {classes}, expected "
+            f"at least 2 classes; the layout is {LAYOUT}"
+        )
+    length = clip_seconds if clip_seconds is not None else _choose_seconds(seconds, path)
+    clips = fill_splits(recordings, place=path)
+    return Listing(clips, clip_length=round(length * SAMPLE_RATE), required_sample_rate=None)
+
+
+def _find(folder: Path) -> list[Recording]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder, expected {LAYOUT}; correct the path")
+    passed_over: Counter[str] = Counter()
+    files = sorted(_sound_files(folder, passed_over))
+    tops = {file.parts[0] for file in files if len(file.parts) > 1}
+    named = {top for top in tops if top.lower() in SPLIT_NAMES}
+    # A class may be called "test": it then holds recordings and no folders.
+    with_classes = {file.parts[0] for file in files if file.parts[0] in named and file.parts[2:]}
+    if with_classes and named != tops:
+        raise DataError(
+            f"{folder}: '{min(with_classes)}' is a split that holds classes, "
+            f"'{min(tops - named)}' is none, expected folders of one kind; put each class below a "
+            "split, or no class"
+        )
+    depth = 1 if tops and named == tops else 0
+    recordings = []
+    for file in files:
+        if len(file.parts) < depth + 2:
+            passed_over["in no class folder"] += 1
+            continue
+        name = unicodedata.normalize("NFC", file.as_posix())
+        recordings.append(
+            Recording(
+                place=f"clip {folder / file}",
+                path=folder / file,
+                name=name,
+                class_name=name.split("/")[depth],
+                split=SPLIT_NAMES[file.parts[0].lower()] if depth else None,
+                speaker=None,
+            )
+        )
+    for reason, count in passed_over.items():
+        logger.info("%s: passed over %d files, %s", folder, count, reason)
+    return recordings
+
+
+def _sound_files(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
+    """Sound files below a folder, relative to it; links to folders are followed."""
+    visited = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in visited:  # A link that leads back up.
+            folders.clear()
+            continue
+        visited.add(real)
+        # __MACOSX holds what a Mac adds to an archive.
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        for name in files:
+            if name.startswith("."):
+                passed_over["hidden"] += 1
+            elif Path(name).suffix.lower() not in SUFFIXES:
+                passed_over["of other kinds"] += 1
+            else:
+                yield (Path(parent) / name).relative_to(folder)
+
+
+def _measure(recordings: list[Recording]) -> tuple[list[float], list[str]]:
+    """Durations in seconds from the files' heads, and a line for each file that has none."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        heads = list(pool.map(_read_head, (one.path for one in recordings)))
+    seconds = [head for head in heads if isinstance(head, float)]
+    faults = [
+        f"{one.place}: {head}, expected a sound file; restore or delete it"
+        for one, head in zip(recordings, heads, strict=True)
+        if isinstance(head, str)
+    ]
+    return seconds, faults
+
+
+def _read_head(path: Path) -> float | str:
+    import soundfile
+
+    try:
+        head = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = " ".join(str(getattr(error, "error_string", error)).split())
+        return f"cannot be decoded ({reason.rstrip('.')})"
+    return float(head.duration) if head.frames > 0 else "holds 0 samples"
+
+
+def _choose_seconds(seconds: list[float], path: Path) -> float:
+    ordered = sorted(seconds)
+    covering = ordered[math.ceil(_COVERED_SHARE * len(ordered)) - 1]
+    # Less a hair, so that 1.1 s stays 1.1 s.
+    rounded = math.ceil(covering / _STEP_SECONDS - 1e-6) * _STEP_SECONDS
+    chosen = min(max(rounded, _STEP_SECONDS), LONGEST_SECONDS)
+    logger.info(
+        "%s: clips are %.1f s; %d of %d recordings (%.2f to %.2f s) are longer and lose their end",
+        path,
+        chosen,
+        sum(one > chosen + 1e-6 for one in seconds),
+        len(seconds),
+        ordered[0],
+        ordered[-1],
+    )
+    return chosen

@@ -1,0 +1,82 @@
+"""Disk and network that the preparation of a dataset takes."""
+
+import shutil
+from typing import NamedTuple
+
+from clar_sweeps.data.choice import CACHE_VARIABLE, Choice, cache_root
+from clar_sweeps.data.fingerprint import count_sound_files
+from clar_sweeps.data.recordings import AtHand
+from clar_sweeps.errors import DataError
+
+
+class Needs(NamedTuple):
+    """What the preparation of a dataset takes, about.
+
+    Attributes:
+        download_bytes: To download.
+        unpacked_bytes: Disk for recordings that are unpacked, until the cache is whole.
+        cache_bytes: Disk for the cache, which stays, with clips that are made on this machine.
+    """
+
+    download_bytes: int
+    unpacked_bytes: int
+    cache_bytes: int
+
+    @property
+    def disk_bytes(self) -> int:
+        """Most disk at any moment: an archive goes when it is unpacked."""
+        return self.unpacked_bytes + max(self.download_bytes, self.cache_bytes)
+
+
+def free_bytes() -> int:
+    """Return how much of the disk of the caches is free."""
+    place = cache_root()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def gigabytes(num_bytes: int) -> str:
+    """Return a size for a reader, in GB or MB."""
+    if num_bytes >= 1e9:
+        return f"{num_bytes / 1e9:.1f} GB"
+    return f"{num_bytes / 1e6:.0f} MB"
+
+
+def needs_of(choice: Choice, at_hand: AtHand | None, clip_seconds: float | None) -> Needs:
+    """Return what the preparation takes from what is at hand, or from a download where nothing is.
+
+    Args:
+        choice: The dataset.
+        at_hand: Its recordings on this machine.
+        clip_seconds: Length of the clips, of the user's own recordings only.
+    """
+    source = choice.source
+    unpacked = source.unpacked_bytes
+    cache = source.cache_bytes(source.num_clips or 0, clip_seconds)
+    if at_hand is None:
+        return Needs(source.download_bytes, unpacked, cache + source.made_bytes)
+    if at_hand.folder is None:
+        # Archives that are smaller than the official ones hold less.
+        size = sum(path.stat().st_size for path in at_hand.archives)
+        share = min(1.0, size / max(1, source.download_bytes))
+        return Needs(0, round(share * unpacked), round(share * cache))
+    found = count_sound_files(at_hand.folder)
+    return Needs(0, 0, source.cache_bytes(min(found, source.num_clips or found), clip_seconds))
+
+
+def check_disk(choice: Choice, wanted: Needs) -> None:
+    """Refuse a preparation for which the disk of the caches has too little room.
+
+    Raises:
+        DataError: it has.
+    """
+    # What an earlier call has downloaded is on the disk already.
+    there = sum(path.stat().st_size for path in choice.work.rglob("*") if path.is_file())
+    free = free_bytes()
+    if wanted.disk_bytes - there > free:
+        raise DataError(
+            f"{cache_root()}: {gigabytes(free)} are free, expected "
+            f"{gigabytes(wanted.disk_bytes)} for {choice.source.name}; free some space, or set "
+            f"{CACHE_VARIABLE} to a folder on another disk"
+        )

@@ -3,17 +3,12 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
-from clar_sweeps.config import (
-    EXECUTION_ONLY,
-    Trial,
-    TrialConfig,
-    identity,
-    make_trial,
-)
+from analysis.settings import Settings
+from clar_sweeps.config import Trial, TrialConfig, identity, make_trial
 from clar_sweeps.errors import RecordError
 from clar_sweeps.records import Record, State, read_json, read_record, trial_folder
 from clar_sweeps.sweep import Sweep, plan_from_json
@@ -32,12 +27,28 @@ UNTRAINED = tuple(f"untrained_{name}" for name in TEST_METRICS)
 COSTS = ("train_seconds", "eval_seconds", "total_seconds", "clips_per_second")
 STATES: tuple[State, ...] = get_args(State)
 
-_TEXTS = ("id", "name", "state", "note", "panel", "dataset", "condition", "encoder", "setting")
+_TEXTS = (
+    "id",
+    "name",
+    "state",
+    "note",
+    "panel",
+    "dataset",
+    "condition",
+    "folder",
+    "encoder",
+    "setting",
+    "profile",
+    "method",
+    "supervised_budget",
+    "label_subset",
+)
 _TEXTS_OF_CHAIN = ("chain", "first", "second")
 _COUNTS = ("seed", "epoch", "epochs")
 COLUMNS = (
     *_TEXTS,
     *_TEXTS_OF_CHAIN,
+    "label_fraction",
     *_COUNTS,
     "planned",
     *METRICS,
@@ -45,13 +56,12 @@ COLUMNS = (
     *UNTRAINED,
     "gain",
 )
-_ENCODER_SIZES = {"resnet18_1d": "1-D", "resnet18_2d": "2-D"}
-# What a panel shares: all fields but those of its cells, its seeds and its title.
-_NOT_A_SETTING = {"augment", "seed", "dataset", "condition", "encoder"} | {
-    name
-    for name, field in TrialConfig.model_fields.items()
-    if field.json_schema_extra == EXECUTION_ONLY
-}
+ENCODER_SIZES = {"resnet18_1d": "1-D", "resnet18_2d": "2-D"}
+
+
+# pairs: matrices (Figure 4); inputs: datasets and encoders (Table 1); labels: methods on shares of
+# the labels (Table 2, Figure 5).
+Study = Literal["pairs", "inputs", "labels"]
 
 
 class RunFrames(NamedTuple):
@@ -60,12 +70,15 @@ class RunFrames(NamedTuple):
     `trials` has the columns `COLUMNS`: a row a planned trial, then a row for each record at a seed
     that the plan does not have. Metrics are fractions and NaN unless the state is done. `panel`
     says what all cells of one matrix share; `setting` is the part of it that the sweep varies
-    beside dataset and encoder. `note` is why a trial failed. `untrained_...` are the metrics of the
+    beside dataset and encoder, as far as it applies to the trial. `label_fraction` is NaN where no
+    label is used. `note` is why a trial failed. `untrained_...` are the metrics of the
     encoder that the trial starts from, `gain` is that of `test_top1` over it. `history` has a row
     an epoch.
     """
 
     sweep: Sweep
+    study: Study
+    configs: dict[str, TrialConfig]  # of all rows of `trials`, by id
     trials: pd.DataFrame
     history: pd.DataFrame
     provenance: dict[str, tuple[str, ...]]  # the distinct texts of all done trials
@@ -104,7 +117,8 @@ def load_run(run: Path) -> RunFrames:
     extras = [read.record for read in others if read.record and _is_extra(read.record, cells)]
     extras = [record for record in extras if record.trial.id not in planned_ids]
     extras.sort(key=lambda record: record.trial.config.seed)
-    settings = _settings([trial.config for trial in sweep.trials])
+    study = study_of(sweep)
+    settings = Settings([trial.config for trial in sweep.trials], in_label_tables=study == "labels")
     rows = [
         _row(trial, reads[folder], settings, untrained, planned=True)
         for folder, trial in folders.items()
@@ -115,6 +129,9 @@ def load_run(run: Path) -> RunFrames:
     records = [read.record for read in reads.values() if read.record] + extras
     return RunFrames(
         sweep=sweep,
+        study=study,
+        configs={trial.id: trial.config for trial in sweep.trials}
+        | {record.trial.id: record.trial.config for record in extras},
         trials=_trials_frame(rows),
         history=_history_frame(records),
         provenance=_provenance(records),
@@ -122,6 +139,13 @@ def load_run(run: Path) -> RunFrames:
         unreadable=tuple(read.fault for read in others if read.fault),
         untrained_faults=tuple(_untrained_faults(baselines)),
     )
+
+
+def study_of(sweep: Sweep) -> Study:
+    """Which of the paper's studies a sweep is laid out as."""
+    if sweep.operations:
+        return "pairs"
+    return "labels" if any(trial.config.method != "simclr" for trial in sweep.trials) else "inputs"
 
 
 def check_columns(frame: pd.DataFrame, place: str) -> None:
@@ -206,7 +230,7 @@ def _untrained_faults(reads: Iterable[_Read]) -> Iterator[str]:
 def _row(
     trial: Trial,
     read: _Read,
-    settings: Mapping[str, str],
+    settings: Settings,
     untrained: Mapping[str, Mapping[str, float]],
     *,
     planned: bool,
@@ -218,7 +242,7 @@ def _row(
     metrics = summary.get("metrics", {}) if state == "done" else {}
     baseline = untrained.get(make_trial(config.untrained()).id, {})
     first, second = _pair(config)
-    setting = settings[_setting_key(config)]
+    setting = settings.text(config)
     return {
         "id": trial.id,
         "name": trial.name,
@@ -227,11 +251,17 @@ def _row(
         "panel": panel_label(config, setting),
         "dataset": config.dataset,
         "condition": config.condition,
+        "folder": config.folder,
         "encoder": config.encoder,
         "setting": setting or None,
+        "profile": config.profile,
+        "method": config.method,
+        "supervised_budget": config.supervised_budget,
+        "label_subset": config.label_subset,
         "chain": "+".join(config.augment),
         "first": first,
         "second": second,
+        "label_fraction": config.label_fraction,
         "seed": config.seed,
         "epoch": max((row["epoch"] for row in record.history), default=0) if record else 0,
         "epochs": config.epochs,
@@ -269,53 +299,23 @@ def _pair(config: TrialConfig) -> tuple[str | None, str | None]:
 
 def panel_label(config: TrialConfig, setting: str) -> str:
     """What all cells of one matrix share, in words."""
-    data = f"{config.dataset} ({config.condition})" if config.condition else config.dataset
-    label = f"{data}, {_ENCODER_SIZES[config.encoder]} encoder"
+    data = dataset_label(config.dataset, config.condition, config.folder)
+    label = f"{data}, {ENCODER_SIZES[config.encoder]} encoder"
     return f"{label}, {setting}" if setting else label
 
 
-def _setting_fields(config: TrialConfig) -> dict[str, Any]:
-    fields = config.model_dump(mode="json", exclude=_NOT_A_SETTING)
-    chances = fields["augment_probability"]
-    # One operation has one chance and a pair two: equal ones are the same setting.
-    fields["augment_probability"] = chances[0] if len(set(chances)) == 1 else chances
-    features = fields.pop("features") or {}
-    return fields | {f"features.{name}": value for name, value in features.items()}
-
-
-def _setting_key(config: TrialConfig) -> str:
-    shared = [config.dataset, config.condition, config.encoder]
-    return json.dumps([shared, _setting_fields(config)], sort_keys=True)
-
-
-def _settings(configs: Iterable[TrialConfig]) -> dict[str, str]:
-    """Text of each setting: the fields in which panels of one dataset and encoder differ."""
-    groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
-    for config in configs:
-        group = groups.setdefault((config.dataset, config.condition, config.encoder), {})
-        group[_setting_key(config)] = _setting_fields(config)
-    texts = {}
-    for group in groups.values():
-        names = next(iter(group.values()))
-        varied = [
-            name
-            for name in names
-            if len({json.dumps(fields[name]) for fields in group.values()}) > 1
-        ]
-        for key, fields in group.items():
-            texts[key] = ", ".join(f"{name} {_plain(fields[name])}" for name in varied)
-    return texts
-
-
-def _plain(value: Any) -> str:
-    return "/".join(f"{part:g}" for part in value) if isinstance(value, list) else str(value)
+def dataset_label(dataset: str, condition: str | None, folder: str | None) -> str:
+    """A dataset with its recording condition, or the name of one's own recordings."""
+    if folder:
+        return f"{folder} (own recordings)"
+    return f"{dataset} ({condition})" if condition else dataset
 
 
 def _trials_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     types = dict.fromkeys((*_TEXTS, *_TEXTS_OF_CHAIN), "string")
     types |= dict.fromkeys(_COUNTS, "int64") | {"planned": "bool"}
-    types |= dict.fromkeys((*METRICS, *COSTS, *UNTRAINED, "gain"), "float64")
+    types |= dict.fromkeys((*METRICS, *COSTS, *UNTRAINED, "gain", "label_fraction"), "float64")
     return frame.astype(types)
 
 

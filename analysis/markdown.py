@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from analysis.cells import Cell
 from analysis.frames import RunFrames
-from analysis.matrices import Cell, PairMatrix, Panel
+from analysis.layout import TextCell, TextTable
+from analysis.matrices import PairMatrix
+from analysis.studies import Findings, Section
 from analysis.wording import (
     METRIC_NAMES,
     cell_detail,
@@ -84,11 +87,42 @@ def _escape(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
+def text_table(shown: TextTable) -> str:
+    """A table with its line of differences above and its notes below."""
+    header = [shown.corner]
+    header += [
+        f"{column.label} ({column.note})" if column.note else column.label
+        for column in shown.columns
+    ]
+    rows = []
+    for row in shown.rows:
+        texts = [text for cell in row.cells for text in _spread(cell)]
+        rows.append([f"**{row.label}**" if row.is_result else row.label, *texts])
+        rows[-1] += [""] * (len(header) - len(rows[-1]))
+    notes = "\n".join(f"- {note}" for note in shown.notes)
+    caption = f"{shown.caption}."
+    return "\n\n".join(
+        part
+        for part in (f"**{shown.protocol}**", caption, table(header, rows, numbers=True), notes)
+        if part
+    )
+
+
+def _spread(cell: TextCell) -> list[str]:
+    """The text of a cell, and arrows to it in the further columns that it stands for."""
+    text = f"**{cell.text}** ◂" if cell.is_best else cell.text
+    text += f" ({cell.seeds})" if cell.seeds else ""
+    if cell.published:
+        difference = f": {cell.difference}" if cell.difference else ""
+        text += f" (paper {cell.published}{difference})"
+    return [text.strip(), *["←"] * (cell.span - 1)]
+
+
 def report_markdown(
     frames: RunFrames,
+    findings: Findings,
     *,
-    headlines: Sequence[str],
-    sections: Sequence[tuple[Panel, Sequence[Cell], Sequence[PairMatrix]]],
+    tables: Sequence[TextTable],
     pictures: Sequence[str],
     remarks: Remarks,
 ) -> str:
@@ -96,34 +130,42 @@ def report_markdown(
 
     Args:
         frames: The run.
-        headlines: A sentence or two a panel.
-        sections: Each panel with its cells and its matrices, one a metric.
+        findings: Its numbers.
+        tables: Those that stand beside published numbers.
         pictures: Names of the drawings that lie beside the report.
         remarks: What stands beside the numbers.
     """
-    parts = [f"# {frames.sweep.name}", frames.sweep.description, *headlines]
-    parts.append("\n".join(f"- {note}" for note in [remarks.counts, *remarks.notes]))
+    parts = [f"# {frames.sweep.name}", frames.sweep.description, *findings.headlines]
+    parts.append(f"- {remarks.counts}")
     parts += [f"![{name}]({name}.png)" for name in pictures]
-    for panel, cells, matrices in sections:
-        parts.append(f"## {panel.label}")
-        for matrix in matrices:
-            parts.append(
-                f"Test top-1 in percent, {METRIC_NAMES[matrix.metric]}, "
-                f"{count(panel.epochs, 'epoch')}; untrained encoder "
-                f"{percent(matrix.untrained.mean)}. Rows are applied first, columns second; "
-                "◂ is the highest on validation."
-            )
-            parts.append(matrix_table(matrix))
-        if matrices:
-            parts += ["Best cells, by validation:", cells_table(_first(cells))]
-        else:
-            parts += ["Cells, by validation:", cells_table(cells)]
+    if tables:
+        parts += ["## Beside the paper", *map(text_table, tables)]
+    if remarks.notes:
+        parts += ["## Notes", "\n".join(f"- {note}" for note in remarks.notes)]
+    for section in findings.sections:
+        parts += _section(section)
     if remarks.failures:
         parts += ["## Failures", table(["trial", "state", "error"], remarks.failures)]
     if remarks.provenance:
         parts += ["## Provenance", table(["entry", "value"], remarks.provenance)]
     parts += ["## Rebuild", f"```sh\n{remarks.command}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    """A panel: its matrices, or its cells."""
+    parts = [f"## {section.panel.label}"]
+    for matrix in section.matrices:
+        parts.append(
+            f"Test top-1 in percent, {METRIC_NAMES[matrix.metric]}, "
+            f"{count(section.panel.epochs, 'epoch')}; untrained encoder "
+            f"{percent(matrix.untrained.mean)}. Rows are applied first, columns second; "
+            "◂ is the highest on validation."
+        )
+        parts.append(matrix_table(matrix))
+    if section.matrices:
+        return [*parts, "Best cells, by validation:", cells_table(_first(section.cells))]
+    return [*parts, "Cells, by validation:", cells_table(section.cells)]
 
 
 def _first(cells: Sequence[Cell], number: int = 5) -> list[Cell]:

@@ -3,12 +3,29 @@
 What a paper does not print is absent: the 72 cells of CLAR's Figure 4 exist as colours only.
 """
 
+from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import pandas as pd
 
 from clar_sweeps.errors import RecordError
 
+PAPER = "CLAR (arXiv:2010.09542)"
+# Columns of Table 1, in its order, by our names of the datasets.
+PAPER_DATASETS = {
+    "esc10": "ESC-10",
+    "esc50": "ESC-50",
+    "sc10": "SC-10",
+    "sc35": "SC-35",
+    "nsynth11": "NSynth-11",
+    "nsynth128": "NSynth-128",
+}
+# What the paper has that comes nearest to a dataset of ours: for orientation.
+_NEAREST = {"spoken-digits": "SC-10", "fsdd": "SC-10", "instrument-notes": "NSynth-128"}
+_METHODS = {"supervised": "supervised", "simclr": "SimCLR", "clar": "CLAR"}
+_ENCODERS = {"resnet18_1d": "1D", "resnet18_2d": "2D"}
 COLUMNS = ("source", "table", "row", "column", "value", "unit", "place")
 
 
@@ -42,17 +59,54 @@ def load_published() -> pd.DataFrame:
         raise RecordError(f"published: unit is {strange['unit'].iloc[0]!r}, expected percent")
     if published.duplicated(["source", "table", "row", "column"]).any():
         raise RecordError("published: a number stands twice; keep one")
-    published["fraction"] = published["value"] / 100
+    # Rounded, so that 94.9 percent is 0.949 and not the float beside it.
+    published["fraction"] = (published["value"] / 100).round(6)
     return published
 
 
 def published_fraction(source: str, table: str, row: str, column: str) -> float | None:
     """One published number as a fraction; None where the paper prints none."""
+    return _fractions().get((source, table, row, column))
+
+
+@cache
+def _fractions() -> dict[tuple[str, ...], float]:
     published = load_published()
-    found = published[
-        (published["source"] == source)
-        & (published["table"] == table)
-        & (published["row"] == row)
-        & (published["column"] == column)
-    ]
-    return float(found["fraction"].iloc[0]) if len(found) else None
+    keys = published[["source", "table", "row", "column"]].itertuples(index=False, name=None)
+    return dict(zip(keys, published["fraction"].astype(float).tolist(), strict=True))
+
+
+class PaperDataset(NamedTuple):
+    """The paper's dataset beside one of ours."""
+
+    name: str  # as its column is named
+    is_same: bool  # otherwise it is the nearest one, for orientation
+
+
+def paper_dataset(dataset: str) -> PaperDataset | None:
+    """The paper's column for a dataset, or the nearest one; None where nothing is near."""
+    if dataset in PAPER_DATASETS:
+        return PaperDataset(PAPER_DATASETS[dataset], is_same=True)
+    return PaperDataset(_NEAREST[dataset], is_same=False) if dataset in _NEAREST else None
+
+
+def input_fraction(encoder: str, chain: Sequence[str], column: str) -> float | None:
+    """A number of Table 1: an encoder trained with a chain, on the dataset of a column."""
+    return published_fraction(PAPER, "Table 1", f"{_ENCODERS[encoder]} {'+'.join(chain)}", column)
+
+
+def label_fraction(method: str, share: float | None) -> float | None:
+    """A number of Table 2: a method trained on a share of the labels; none for SimCLR."""
+    column = "all" if share is None else f"{100 * share:g}%"
+    return published_fraction(PAPER, "Table 2", _METHODS[method], column)
+
+
+def matrix_scalar(encoder: str, name: str) -> float | None:
+    """A number that section 4 says of Figure 4: mean, mean_plus_minus or max of a matrix."""
+    return published_fraction(PAPER, "Figure 4", _ENCODERS[encoder], name)
+
+
+def chains_of_table_1() -> list[tuple[str, ...]]:
+    """The paper's chains, in the order of its rows."""
+    rows = [row for source, table, row, _ in _fractions() if (source, table) == (PAPER, "Table 1")]
+    return list(dict.fromkeys(tuple(row.partition(" ")[2].split("+")) for row in rows))

@@ -3,7 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from analysis.matrices import Cell, PairMatrix, Panel
+from analysis.cells import Cell, Panel
+from analysis.frames import ENCODER_SIZES, dataset_label
+from analysis.matrices import PairMatrix
+from analysis.published import matrix_scalar
+from analysis.stats import Estimate
 from clar_sweeps.records import State
 
 OPERATION_NAMES = {
@@ -14,7 +18,9 @@ OPERATION_NAMES = {
     "TM": "time mask",
     "TS": "time shift",
     "TST": "time stretch",
+    "TSR": "stretch, resampled",
 }
+METHOD_NAMES = {"supervised": "supervised", "simclr": "SimCLR", "clar": "CLAR"}
 ENCODER_NAMES = {
     "resnet18_1d": "1-D encoder (ResNet-18)",
     "resnet18_2d": "2-D encoder (ResNet-18)",
@@ -109,7 +115,7 @@ def seeds_text(found: Sequence[Cell]) -> str:
 
 def data_text(panel: Panel) -> str:
     """Dataset and its condition."""
-    return f"{panel.dataset} ({panel.condition})" if panel.condition else panel.dataset
+    return dataset_label(panel.dataset, panel.condition, panel.folder)
 
 
 def title_text(panel: Panel) -> str:
@@ -117,47 +123,44 @@ def title_text(panel: Panel) -> str:
     return f"{data_text(panel)}, {ENCODER_NAMES.get(panel.encoder, panel.encoder)}"
 
 
-def headline(
-    panel: Panel,
-    found: Sequence[Cell],
-    *,
-    best: Cell | None,
-    untrained: float,
-    mean: float,
-) -> str:
-    """The result of one panel in a sentence or two; true at any moment of a run.
+def setting_text(panel: Panel) -> str:
+    """The setting of a panel, to stand before something else."""
+    return f"{panel.setting} · " if panel.setting else ""
 
-    Args:
-        panel: The panel.
-        found: Its cells.
-        best: The one chosen on validation.
-        untrained: Test top-1 of the untrained encoder; NaN while not evaluated.
-        mean: Of all cells that are done.
-    """
-    where = f"On {data_text(panel)} with the {ENCODER_NAMES[panel.encoder].partition(' (')[0]}"
-    where += f", {panel.setting}," if panel.setting else ""
-    done = [cell for cell in found if cell.estimate.n]
-    if best is None:
-        return f"{where} none of {count(len(found), 'cell')} has a result yet."
-    interval = f" ± {percent(best.estimate.half_width)}" if best.estimate.n > 1 else ""
-    so_far = "so far the best cell" if len(done) < len(found) else "the best cell"
-    text = (
-        f"{where} {so_far} is {chain_words(best.chain)} ({chain_codes(best.chain)}), "
-        f"with {percent(best.estimate.mean)}%{interval} test top-1"
-    )
-    text += (
-        "; the untrained encoder is not evaluated yet. "
-        if math.isnan(untrained)
-        else f" against {percent(untrained)}% for the untrained encoder. "
-    )
-    lowest = min(cell.estimate.mean for cell in done)
-    highest = max(cell.estimate.mean for cell in done)
-    which = (
-        f"The {count(len(done), 'cell')}"
-        if len(done) == len(found)
-        else f"The {len(done)} of {len(found)} cells that have a result"
-    )
-    if len(done) == 1:
-        return text.strip() + (f" It is 1 of {len(found)} cells." if len(found) > 1 else "")
-    span = f"from {percent(lowest)}% to {percent(highest)}%"
-    return f"{text}{which} average {percent(mean)}%, {span}."
+
+def paper_matrix_text(encoder: str) -> str:
+    """What the paper prints of the matrix of an encoder, in words."""
+    mean, highest = matrix_scalar(encoder, "mean"), matrix_scalar(encoder, "max")
+    spread = matrix_scalar(encoder, "mean_plus_minus")
+    text = f"The paper, on SC-10: mean {percent(mean)}"
+    text += f" ± {100 * spread:.2f}" if spread is not None else ""
+    return text + (f", highest {percent(highest)}" if highest is not None else "")
+
+
+def row_text(encoder: str, chain: Sequence[str]) -> str:
+    """A row of Table 1 in one piece."""
+    return f"{ENCODER_SIZES[encoder]} {chain_codes(chain)}"
+
+
+def method_text(method: str, budget: str | None) -> str:
+    """A method, and its budget where that is not the paper's."""
+    return METHOD_NAMES[method] + (", equal steps" if budget == "steps" else "")
+
+
+def share_text(share: float | None) -> str:
+    """A labelled share as the head of a column."""
+    return "no labels" if share is None else f"{100 * share:g}%"
+
+
+def points_text(difference: float | None) -> str:
+    """A difference in points with its sign; empty where there is none."""
+    if difference is None or math.isnan(difference):
+        return ""
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def value_text(estimate: Estimate) -> str:
+    """A mean in percent, and its interval if there is one."""
+    if estimate.n > 1:
+        return f"{percent(estimate.mean)} ± {percent(estimate.half_width)}"
+    return percent(estimate.mean)

@@ -1,12 +1,20 @@
 """Run folders of a test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from written_run import Run, trial_of
+from written_run import Run, trial_of, write_labels
 
 from clar_sweeps.config import Trial
+
+
+@pytest.fixture(autouse=True, scope="session")
+def coarse_pictures() -> Iterator[None]:
+    """Few pixels: what is tested are numbers and texts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.figures.drawing.DPI", 30)
+        yield
 
 
 @pytest.fixture
@@ -44,4 +52,14 @@ def ragged(run: Run) -> Run:
     run.diverged(trials[3])
     run.done(trials[4], test=0.60)
     run.open(trials[5], epochs=3)
+    return run
+
+
+@pytest.fixture
+def labels(run: Run) -> Run:
+    """Nine trials, all done and evaluated at epochs 3 and 6; untrained 0.30.
+
+    Supervised 0.90 0.80 0.60 0.20, SimCLR 0.70, CLAR 0.95 0.85 0.75 0.65; half of it at epoch 3.
+    """
+    write_labels(run)
     return run

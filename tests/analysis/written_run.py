@@ -1,6 +1,7 @@
 """Small run folders, written with the functions that write real ones."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,20 @@ def trial_of(*augment: str, seed: int = 0, **fields: Any) -> Trial:
     settings = {"epochs": EPOCHS, "warmup_epochs": 1.0, "width": 8, "eval_every": 6, **fields}
     config = TrialConfig.model_validate({**settings, "augment": augment, "seed": seed})
     return make_trial(config)
+
+
+def label_trials(
+    *, seed: int = 0, chain: tuple[str, ...] = ("FD", "TM"), **fields: Any
+) -> list[Trial]:
+    """The nine trials of a table of labelled shares: supervised, SimCLR, CLAR."""
+    shares = (1.0, 0.2, 0.1, 0.01)
+    return [
+        *(trial_of(*chain, seed=seed, method="supervised", label_fraction=share, **fields)
+          for share in shares),
+        trial_of(*chain, seed=seed, **fields),
+        *(trial_of(*chain, seed=seed, method="clar", label_fraction=share, **fields)
+          for share in shares),
+    ]  # fmt: skip
 
 
 def metrics_of(test: float, valid: float | None = None) -> dict[str, float]:
@@ -67,15 +82,27 @@ class Run:
 
     def open(self, trial: Trial, *, epochs: int) -> None:
         """Write a trial that has trained so many epochs and not ended."""
+        self.evaluated(trial, {}, epochs=epochs)
+
+    def evaluated(self, trial: Trial, curve: Mapping[int, float], *, epochs: int) -> None:
+        """Write a trial that has trained so many epochs, with test top-1 at those of `curve`."""
         folder = self.folder(trial)
         records.write_config(folder, trial)
         for epoch in range(1, epochs + 1):
             row = {"epoch": epoch, "step": 4 * epoch, "loss": 5.0 - epoch, "seconds": 2.0}
-            records.append_history(folder, row | {"learning_rate": 0.001})
+            metrics = metrics_of(curve[epoch]) if epoch in curve else {}
+            records.append_history(folder, row | {"learning_rate": 0.001} | metrics)
 
-    def done(self, trial: Trial, *, test: float, valid: float | None = None) -> None:
+    def done(
+        self,
+        trial: Trial,
+        *,
+        test: float,
+        valid: float | None = None,
+        curve: Mapping[int, float] | None = None,
+    ) -> None:
         """Write a trial that is done, or an untrained encoder."""
-        self.open(trial, epochs=trial.config.epochs)
+        self.evaluated(trial, curve or {}, epochs=trial.config.epochs)
         self._close(trial, "done", metrics_of(test, valid), None)
 
     def failed(self, trial: Trial, *, message: str = "out of memory") -> None:
@@ -110,3 +137,13 @@ class Run:
             provenance=PROVENANCE,
             error=error,
         )
+
+
+def write_labels(run: Run) -> None:
+    """Write the nine trials of a table of labelled shares, evaluated at epochs 3 and 6."""
+    trials = label_trials(eval_every=3)
+    run.plan(*trials)
+    tests = (0.90, 0.80, 0.60, 0.20, 0.70, 0.95, 0.85, 0.75, 0.65)
+    for trial, test in zip(trials, tests, strict=True):
+        run.done(trial, test=test, curve={3: test / 2, 6: test})
+    run.untrained(trials[0], test=0.30)

@@ -1,0 +1,49 @@
+"""What a reader must know beside the numbers of a run: what they average, what is missing."""
+
+import pandas as pd
+
+from analysis.frames import RunFrames
+from analysis.studies import Findings
+from analysis.wording import count, seeds_text
+
+
+def notes_of(frames: RunFrames, findings: Findings) -> list[str]:
+    """What a reader must know to read the numbers rightly."""
+    notes = []
+    found = [cell for section in findings.sections for cell in section.cells]
+    found += [
+        entry.cell
+        for study in findings.labels
+        for row in study.table.rows
+        for entry in row.entries
+        if entry.cell
+    ]
+    if any(cell.estimate.n for cell in found):
+        # The legend of a table says it of its own means.
+        notes += [seeds_text(found)] if findings.matrices else []
+        notes.append(
+            "The best cell is chosen on validation top-1 and reported on test, so it need not be "
+            "the highest of the test numbers."
+        )
+    if any(not cell.estimate.n for cell in found):
+        notes.append(
+            "A cell without a result is in no mean; a mean that misses cells says how many it has."
+        )
+    extra = int((~frames.trials["planned"]).sum())
+    if extra:
+        notes.append(f"{count(extra, 'trial')} at seeds beside those of the plan included.")
+    if frames.num_left_out:
+        verb = "is" if frames.num_left_out == 1 else "are"
+        notes.append(f"{count(frames.num_left_out, 'record')} of other configs {verb} left out.")
+    notes += [f"A record cannot be read and is left out: {fault}" for fault in frames.unreadable]
+    notes += [f"No untrained encoder: {fault}" for fault in frames.untrained_faults]
+    return notes
+
+
+def failures_of(frames: RunFrames) -> list[tuple[str, str, str]]:
+    """Name, state and error line of every trial that ended badly."""
+    ended_badly = frames.trials[frames.trials["state"].isin(["failed", "diverged"])]
+    return [
+        (str(row["name"]), str(row["state"]), "" if pd.isna(row["note"]) else str(row["note"]))
+        for _, row in ended_badly.iterrows()
+    ]

@@ -1,0 +1,220 @@
+"""What a run does otherwise than the paper: the list beside every published number.
+
+The defaults of a trial's config are the paper's, so the expected value of a field is what a config
+that names only its place in the table resolves to.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from analysis.frames import Study, dataset_label
+from analysis.published import PAPER_DATASETS, PaperDataset, paper_dataset
+from clar_sweeps.config import EXECUTION_ONLY, TrialConfig
+
+# The dataset has a column, these have a row or a panel: their places are compared apart.
+_OF_THE_PLACE = {
+    "dataset",
+    "condition",
+    "folder",
+    "encoder",
+    "augment",
+    "method",
+    "label_fraction",
+    "supervised_budget",
+    "seed",
+}
+# Cannot be told from the paper: the arithmetic of its graphics cards.
+_NOT_COMPARED = {"precision"}
+# Of Figure 5 alone: how often is evaluated changes no final number.
+_OF_CURVES = {"eval_every"}
+_WORDS = {
+    "batch_size": "batch",
+    "eval_every": "evaluation every (epochs)",
+    "features.window_length": "window of the picture (samples)",
+    "features.hop_length": "hop of the picture (samples)",
+    "features.num_bands": "bands of the picture",
+    "features.n_fft": "FFT of the picture (samples)",
+    "features.definition": "definition of the picture",
+    "augment_probability": "chance of an operation",
+    "augment_definition": "definition of the operations",
+    "augment_backend": "library of the operations",
+    "label_subset": "subset of labels",
+    "unlabelled": "unlabelled clips",
+    "clar_head": "CLAR head",
+    "evaluate_on": "held-out clips",
+    "warmup_epochs": "warm-up epochs",
+    "stem": "definition of the 1-D stem",
+    "schedule": "definition of the schedule",
+}
+# Operations of Figure 4; which noise it is, the paper does not say.
+_OPERATIONS = ("PS", "FD", "WN", "TM", "TS", "TST")
+_SC10 = PaperDataset("SC-10", is_same=True)
+# Of the differences, the weightiest first; the others follow in the order of the config.
+_FIRST = ("epochs", "batch_size", "width", "features", "optimizer", "learning_rate")
+# Section 3.2: 512 for some datasets of section 5; which, it does not say.
+_ALLOWED: Mapping[Study, Mapping[str, set[str]]] = {"inputs": {"batch_size": {"512"}}}
+
+
+class Difference(NamedTuple):
+    """One field in which a run is not the paper."""
+
+    field: str
+    words: str
+    ours: tuple[str, ...]
+    paper: str
+    in_part: bool  # some of the trials have the paper's value
+
+    def __str__(self) -> str:
+        """Say it as `epochs 2 instead of 1000`."""
+        ours = " or ".join(self.ours) + (" in part" if self.in_part else "")
+        return f"{self.words} {ours} instead of {self.paper}"
+
+
+class Protocol(NamedTuple):
+    """How near a run is to what the paper did."""
+
+    differences: tuple[Difference, ...]
+    num_seeds: int  # the most that a mean is over
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differences
+
+    def __str__(self) -> str:
+        """One line, to stand above a table."""
+        if self.is_papers:
+            return f"Protocol as in the paper{self._seeds}."
+        told = ", ".join(str(difference) for difference in self.differences)
+        return f"Not a reproduction: {told}{self._seeds}."
+
+    @property
+    def _seeds(self) -> str:
+        return f"; {self.num_seeds} seeds where the paper has one run" if self.num_seeds > 1 else ""
+
+
+def compare(
+    configs: Sequence[TrialConfig],
+    *,
+    study: Study,
+    places: Iterable[Difference] = (),
+    num_seeds: int = 1,
+) -> Protocol:
+    """Compare the trials of a table or matrix with the paper's protocol.
+
+    Args:
+        configs: Of the trials that are shown; at least one.
+        study: pairs, inputs or labels.
+        places: Differences of what the table's rows and columns are.
+        num_seeds: The most that a mean is over.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for config in configs:
+        expected = _fields(_papers(config))
+        for name, value in _fields(config).items():
+            paper = expected.get(name)
+            if value is not None and paper is not None:
+                found.setdefault(name, []).append((_plain(value), _plain(paper)))
+    fields = [_difference(name, found[name], study) for name in sorted(found, key=_rank)]
+    return Protocol(
+        differences=(
+            *_profile(configs),
+            *_datasets(configs, study),
+            *_methods(configs, study),
+            *places,
+            *(difference for difference in fields if difference is not None),
+        ),
+        num_seeds=num_seeds,
+    )
+
+
+def _rank(name: str) -> int:
+    group = name.partition(".")[0]
+    return _FIRST.index(group) if group in _FIRST else len(_FIRST)
+
+
+def _papers(config: TrialConfig) -> TrialConfig:
+    """What the paper did in the place of a trial."""
+    kept = _OF_THE_PLACE - {"condition", "seed"}
+    return TrialConfig.model_validate({name: getattr(config, name) for name in kept})
+
+
+def _fields(config: TrialConfig) -> dict[str, Any]:
+    left_out = _OF_THE_PLACE | _NOT_COMPARED | {
+        name
+        for name, field in TrialConfig.model_fields.items()
+        if field.json_schema_extra == EXECUTION_ONLY
+    }  # fmt: skip
+    fields = config.model_dump(mode="json", exclude=left_out)
+    chances = fields["augment_probability"]
+    fields["augment_probability"] = chances[0] if len(set(chances)) == 1 else chances
+    features = fields.pop("features") or {}
+    return fields | {f"features.{name}": value for name, value in features.items()}
+
+
+def _difference(name: str, values: Sequence[tuple[str, str]], study: Study) -> Difference | None:
+    if name in _OF_CURVES and study != "labels":
+        return None
+    allowed = _ALLOWED.get(study, {}).get(name, set())
+    unlike = dict.fromkeys(ours for ours, paper in values if ours != paper and ours not in allowed)
+    if not unlike:
+        return None
+    papers = dict.fromkeys(paper for _, paper in values)
+    in_part = any(ours == paper or ours in allowed for ours, paper in values)
+    words = _WORDS.get(name, name.replace("_", " "))
+    return Difference(name, words, tuple(unlike), " or ".join(papers), in_part)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _profile(configs: Sequence[TrialConfig]) -> list[Difference]:
+    names = [(config.profile, "paper") for config in configs]
+    found = _difference("profile", names, "pairs")
+    return [found] if found else []
+
+
+def _methods(configs: Sequence[TrialConfig], study: Study) -> list[Difference]:
+    """Methods of a study that the paper made with SimCLR alone."""
+    names = [(config.method, "simclr") for config in configs if study != "labels"]
+    found = _difference("method", names, study)
+    return [found] if found else []
+
+
+def _datasets(configs: Sequence[TrialConfig], study: Study) -> list[Difference]:
+    """Datasets beside whose numbers those of another one of the paper stand."""
+    others: dict[str, dict[str, None]] = {}
+    for config in configs:
+        # Figure 4, Table 2 and Figure 5 are of one dataset, Table 1 has a column each.
+        paper = paper_dataset(config.dataset) if study == "inputs" else _SC10
+        if paper is not None and PAPER_DATASETS.get(config.dataset) != paper.name:
+            label = dataset_label(config.dataset, config.condition, config.folder)
+            others.setdefault(paper.name, {})[label] = None
+    return [
+        Difference("dataset", "dataset", tuple(labels), name, in_part=False)
+        for name, labels in others.items()
+    ]
+
+
+def place_differences(encoder: str, chain: Sequence[str]) -> list[Difference]:
+    """How the encoder and chain of a label table differ from those of section 6."""
+    found = []
+    if encoder != "resnet18_2d":
+        found.append(Difference("encoder", "encoder", ("1-D",), "2-D", in_part=False))
+    if tuple(chain) != ("FD", "TM"):
+        ours = " → ".join(chain)
+        found.append(Difference("augment", "operations", (ours,), "FD → TM", in_part=False))
+    return found
+
+
+def operation_differences(operations: Sequence[str]) -> list[Difference]:
+    """How the operations of a matrix differ from those of Figure 4."""
+    named = {"WN" if operation == "MN" else operation for operation in operations}
+    if named == set(_OPERATIONS) and len(operations) == len(_OPERATIONS):
+        return []
+    ours, paper = " ".join(operations), " ".join(_OPERATIONS)
+    return [Difference("augment", "operations", (ours,), paper, in_part=False)]

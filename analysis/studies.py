@@ -1,0 +1,179 @@
+"""Everything that a report shows of a run, as numbers: one study of the paper, or more of one."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from analysis.cells import Cell, Panel, best_cell, cells, panels, side_by_side, untrained_estimate
+from analysis.curves import LearningCurves, learning_curves
+from analysis.footnotes import footnotes_of_inputs, footnotes_of_labels, footnotes_of_pairs
+from analysis.frames import TEST_METRICS, RunFrames
+from analysis.headlines import inputs_headline, labels_headline, pairs_headline
+from analysis.input_table import InputTable, input_tables
+from analysis.label_table import LabelTable, label_tables
+from analysis.matrices import PairMatrix, pair_matrix
+from analysis.protocol import Protocol, compare, operation_differences, place_differences
+from analysis.stats import estimate
+from analysis.wording import data_text
+from clar_sweeps.config import TrialConfig
+
+MAIN_METRIC = TEST_METRICS[0]
+
+
+class Section(NamedTuple):
+    """One panel with its cells."""
+
+    panel: Panel
+    cells: list[Cell]
+    matrices: list[PairMatrix]  # one a metric; empty without a pairs axis
+    best: Cell | None
+    untrained: float
+    mean: float
+    headline: str
+
+    @property
+    def done(self) -> list[float]:
+        """Test top-1 of the cells that have a result."""
+        return [cell.estimate.mean for cell in self.cells if cell.estimate.n]
+
+
+class MatrixStudy(NamedTuple):
+    """Matrices of one dataset and setting, an encoder each, left to right."""
+
+    ending: str  # of the names of its files
+    sections: list[Section]
+    protocol: Protocol
+    footnotes: tuple[str, ...]
+
+
+class InputStudy(NamedTuple):
+    """Table 1 with what stands beside it."""
+
+    ending: str
+    table: InputTable
+    protocol: Protocol
+    footnotes: tuple[str, ...]
+
+
+class LabelStudy(NamedTuple):
+    """Table 2 and Figure 5 with what stands beside them."""
+
+    ending: str
+    table: LabelTable
+    curves: LearningCurves
+    protocol: Protocol
+    footnotes: tuple[str, ...]
+
+
+class Findings(NamedTuple):
+    """All studies of a run; two of the three lists are empty."""
+
+    matrices: list[MatrixStudy]
+    inputs: list[InputStudy]
+    labels: list[LabelStudy]
+    sections: list[Section]  # panels of matrices and of Table 1
+    headlines: tuple[str, ...]
+
+
+def find(frames: RunFrames) -> Findings:
+    """Compute all that is shown of a run."""
+    if frames.study == "labels":
+        labels = _label_studies(frames)
+        headlines = tuple(labels_headline(study.table) for study in labels)
+        return Findings([], [], labels, [], headlines)
+    sections = [_section(frames, panel) for panel in panels(frames.trials)]
+    if frames.study == "pairs":
+        headlines = tuple(section.headline for section in sections)
+        return Findings(_matrix_studies(frames, sections), [], [], sections, headlines)
+    inputs = _input_studies(frames)
+    headlines = tuple(inputs_headline(study.table) for study in inputs)
+    return Findings([], inputs, [], sections, headlines)
+
+
+def _section(frames: RunFrames, panel: Panel) -> Section:
+    found = cells(frames.trials, panel)
+    best = best_cell(found)
+    untrained = untrained_estimate(frames.trials, panel, MAIN_METRIC).mean
+    mean = estimate([cell.estimate.mean for cell in found if cell.estimate.n]).mean
+    text = pairs_headline(panel, found, best=best, untrained=untrained, mean=mean)
+    matrices = _matrices(frames, panel) if frames.sweep.operations else []
+    return Section(panel, found, matrices, best, untrained, mean, text)
+
+
+def _matrices(frames: RunFrames, panel: Panel) -> list[PairMatrix]:
+    """One matrix a metric; beside the main one those that have a number at all."""
+    made = [
+        pair_matrix(frames.trials, frames.sweep.operations, panel, metric)
+        for metric in TEST_METRICS
+    ]
+    return [matrix for matrix in made if matrix.metric == MAIN_METRIC or matrix.num_cells]
+
+
+def _matrix_studies(frames: RunFrames, sections: Sequence[Section]) -> list[MatrixStudy]:
+    by_panel = {section.panel: section for section in sections}
+    groups = side_by_side(list(by_panel))
+    studies = []
+    for group in groups:
+        shown = [by_panel[panel] for panel in group]
+        found = [cell for section in shown for cell in section.cells]
+        protocol = compare(
+            _configs(frames, found),
+            study="pairs",
+            places=operation_differences(frames.sweep.operations),
+            num_seeds=_num_seeds(found),
+        )
+        footnotes = footnotes_of_pairs(frames.sweep.operations, [panel.encoder for panel in group])
+        text = f"{data_text(group[0])} {group[0].setting}"
+        studies.append(MatrixStudy(_ending(text, groups), shown, protocol, footnotes))
+    return studies
+
+
+def _input_studies(frames: RunFrames) -> list[InputStudy]:
+    tables = input_tables(frames.trials)
+    studies = []
+    for table in tables:
+        found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
+        protocol = compare(_configs(frames, found), study="inputs", num_seeds=_num_seeds(found))
+        rows = [(row.encoder, row.chain) for row in table.rows]
+        columns = [column.paper.name for column in table.columns if column.paper]
+        footnotes = footnotes_of_inputs(rows, columns)
+        studies.append(InputStudy(_ending(table.setting, tables), table, protocol, footnotes))
+    return studies
+
+
+def _label_studies(frames: RunFrames) -> list[LabelStudy]:
+    tables = label_tables(frames.trials)
+    studies = []
+    for table in tables:
+        found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
+        protocol = compare(
+            _configs(frames, found),
+            study="labels",
+            places=place_differences(table.panel.encoder, table.chain),
+            num_seeds=_num_seeds(found),
+        )
+        text = f"{table.panel.label} {'-'.join(table.chain)}"
+        studies.append(
+            LabelStudy(
+                _ending(text, tables),
+                table,
+                learning_curves(frames.trials, frames.history, table),
+                protocol,
+                footnotes_of_labels([row.method for row in table.rows]) if table.paper else (),
+            )
+        )
+    return studies
+
+
+def _configs(frames: RunFrames, found: Iterable[Cell]) -> list[TrialConfig]:
+    return [frames.configs[trial] for cell in found for trial in cell.ids]
+
+
+def _num_seeds(found: Iterable[Cell]) -> int:
+    return max((cell.estimate.n for cell in found), default=0)
+
+
+def _ending(text: str, all_of_a_kind: Sequence[object]) -> str:
+    """What tells the files of one study from those of the others; empty where there is one."""
+    slug = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
+    return f"_{slug}" if len(all_of_a_kind) > 1 else ""

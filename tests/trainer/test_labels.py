@@ -25,7 +25,7 @@ def choose(
 
 
 @pytest.mark.parametrize("rule", ["plain", "stratified"])
-def test_subsets_are_nested(rule: LabelSubset) -> None:
+def test_row_41_subsets_are_nested(rule: LabelSubset) -> None:
     fractions = (0.001, 0.01, 0.1, 0.2, 0.5, 1.0)
     chosen = [set(choose(fraction, rule=rule).positions.tolist()) for fraction in fractions]
     for smaller, larger in itertools.pairwise(chosen):

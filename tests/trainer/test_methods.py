@@ -54,7 +54,7 @@ def first_step(trainer: Trainer) -> tuple[list[torch.Tensor], torch.Tensor, torc
     return [trainer.features(view) for view in views], trainer.labels[clips], clips
 
 
-def test_loss_of_clar_is_nt_xent_and_cross_entropy_on_both_views(digits: Waveforms) -> None:
+def test_row_26_loss_of_clar_is_nt_xent_and_cross_entropy_on_both_views(digits: Waveforms) -> None:
     fields = {"batch_size": 160, "precision": "float32", "epochs": 1, "optimizer": "lars"}
     config = tiny_config(
         method="clar", label_fraction=0.5, cross_entropy_weight=0.3, learning_rate=1e-9, **fields
@@ -77,7 +77,7 @@ def test_loss_of_clar_is_nt_xent_and_cross_entropy_on_both_views(digits: Wavefor
     assert losses["loss"] == pytest.approx(contrastive + 0.3 * cross_entropy, rel=1e-4)
 
 
-def test_supervised_training_takes_one_view(digits: Waveforms) -> None:
+def test_row_25_supervised_training_takes_one_view(digits: Waveforms) -> None:
     fields = {"batch_size": 160, "precision": "float32", "epochs": 1, "learning_rate": 1e-9}
     trainer = Trainer(tiny_config(method="supervised", **fields), digits)
     (view, _), labels, _ = first_step(trainer)
@@ -103,7 +103,7 @@ def test_the_judges_learn_from_all_labels_whatever_training_saw(digits: Waveform
     assert few.evaluate() == all_labels.evaluate()
 
 
-def test_held_out_clips_are_augmented_on_demand_and_alike_each_time(digits: Waveforms) -> None:
+def test_row_38_held_out_clips_are_augmented_on_demand_and_alike_each_time(digits: Waveforms) -> None:
     clean = Trainer(tiny_config(augment=["WN"]), digits)
     augmented = Trainer(tiny_config(augment=["WN"], evaluate_on="augmented"), digits)
     one, other = clean._represent("test"), augmented._represent("test")
@@ -130,7 +130,7 @@ def rates(trainer: Trainer, steps: int) -> list[float]:
     return [trainer._learning_rate(step) for step in range(steps)]
 
 
-def test_released_keeps_its_rate_at_one_percent_of_the_labels(digits: Waveforms) -> None:
+def test_row_34_released_keeps_its_rate_at_one_percent_of_the_labels(digits: Waveforms) -> None:
     fields = {"schedule": "released", "method": "clar", "batch_size": 48}
     constant = Trainer(tiny_config(label_fraction=0.01, **fields), digits)
     assert set(rates(constant, 12)) == {1e-3}
@@ -138,7 +138,7 @@ def test_released_keeps_its_rate_at_one_percent_of_the_labels(digits: Waveforms)
     assert len(set(rates(falling, 12))) > 5
 
 
-def test_released_counts_too_few_steps_and_so_ends_early(digits: Waveforms) -> None:
+def test_row_34_released_counts_too_few_steps_and_so_ends_early(digits: Waveforms) -> None:
     config = tiny_config(schedule="released", batch_size=48, epochs=8, warmup_epochs=0)
     trainer = Trainer(config, digits)
     # 160 clips are three batches and a rest of 16, which is trained on and not counted.

@@ -19,7 +19,7 @@ def test_simclr_trains_on_all_clips_in_an_order_of_the_seed_alone(digits: Wavefo
     assert sorted(one.order(0).tolist()) == one.clips.tolist()
 
 
-def test_clar_keeps_unlabelled_clips_without_their_labels(digits: Waveforms) -> None:
+def test_row_28_clar_keeps_unlabelled_clips_without_their_labels(digits: Waveforms) -> None:
     part = TrainingSet(tiny_config(method="clar", label_fraction=0.25), digits)
     assert len(part.clips) == 160
     labels = part.labels[part.clips]
@@ -28,7 +28,7 @@ def test_clar_keeps_unlabelled_clips_without_their_labels(digits: Waveforms) -> 
     assert part.labels[seen].tolist() == digits.labels[seen.numpy()].tolist()
 
 
-def test_dropped_clips_are_not_trained_on(digits: Waveforms) -> None:
+def test_row_28_dropped_clips_are_not_trained_on(digits: Waveforms) -> None:
     config = tiny_config(method="clar", label_fraction=0.25, unlabelled="drop", batch_size=13)
     part = TrainingSet(config, digits)
     assert len(part.clips) == 40
@@ -36,7 +36,7 @@ def test_dropped_clips_are_not_trained_on(digits: Waveforms) -> None:
     assert part.steps_per_epoch == 3
 
 
-def test_supervised_goes_over_the_labelled_clips_alone(digits: Waveforms) -> None:
+def test_row_42_supervised_goes_over_the_labelled_clips_alone(digits: Waveforms) -> None:
     config = tiny_config(method="supervised", label_fraction=0.25, batch_size=13)
     part = TrainingSet(config, digits)
     assert (len(part.clips), part.steps_per_epoch, part.clips_per_epoch) == (40, 3, 39)
@@ -44,7 +44,7 @@ def test_supervised_goes_over_the_labelled_clips_alone(digits: Waveforms) -> Non
     assert part.clips.tolist() == clar.clips[clar.labels[clar.clips] != UNLABELLED].tolist()
 
 
-def test_equal_steps_go_over_few_labels_again_and_again(digits: Waveforms) -> None:
+def test_row_42_equal_steps_go_over_few_labels_again_and_again(digits: Waveforms) -> None:
     fields = {"method": "supervised", "label_fraction": 0.1, "batch_size": 16}
     part = TrainingSet(tiny_config(**fields, supervised_budget="steps"), digits)
     assert len(part.clips) == 16
@@ -56,7 +56,7 @@ def test_equal_steps_go_over_few_labels_again_and_again(digits: Waveforms) -> No
     assert part.clips_per_epoch == 160
 
 
-def test_an_incomplete_last_batch_is_left_out_but_by_the_released_schedule(
+def test_row_34_an_incomplete_last_batch_is_left_out_but_by_the_released_schedule(
     digits: Waveforms,
 ) -> None:
     paper = TrainingSet(tiny_config(batch_size=50), digits)

@@ -177,3 +177,20 @@ def test_data_commands_import_neither_torch_nor_ray(fsdd: Path) -> None:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert finished.returncode == 0, finished.stderr
         assert json.loads(finished.stderr.splitlines()[-1]) == []
+
+
+def test_plan_tells_what_is_not_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAR_SWEEPS_CACHE", str(tmp_path))
+    monkeypatch.delenv("CLAR_SWEEPS_DATA", raising=False)
+    study = Path(__file__).parents[1] / "sweeps" / "input_study.yaml"
+    result = CliRunner().invoke(app, ["plan", str(study)], catch_exceptions=False)
+    told = [line for line in result.stdout.splitlines() if "not prepared" in line]
+    # Six datasets, two of which share a cache.
+    assert [line.partition(":")[0] for line in told] == [
+        "esc10",
+        "esc50",
+        "sc10",
+        "sc35",
+        "nsynth11",
+    ]
+    assert told[-1] == "nsynth11: not prepared; download 25.2 GB, disk 78.5 GB"

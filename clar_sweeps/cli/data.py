@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Console
 
 from clar_sweeps.cli.entry import app, command
 from clar_sweeps.config import Trial
+from clar_sweeps.errors import DataError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -121,16 +122,59 @@ def prepare_datasets(trials: Sequence[Trial], console: Console) -> None:
     """Prepare the datasets of trials; a download of many gigabytes waits for `data prepare`."""
     from clar_sweeps import data
 
-    needed = dict.fromkeys(
-        (trial.config.dataset, trial.config.condition, trial.config.folder) for trial in trials
-    )
-    for name, condition, folder in needed:
-        title = " ".join(filter(None, (name, condition, folder)))
-        needs = data.needs(name, condition=condition, folder=folder)
+    for dataset in _datasets_of(trials):
+        needs = data.needs(dataset.name, condition=dataset.condition, folder=dataset.folder)
         if 0 < needs.download_bytes <= data.LARGE_DOWNLOAD_BYTES:
-            _tell_needs(console, title, needs)
-        with data_progress(console, title) as progress:
-            data.prepare(name, condition=condition, folder=folder, progress=progress)
+            _tell_needs(console, dataset.title, needs)
+        with data_progress(console, dataset.title) as progress:
+            data.prepare(
+                dataset.name,
+                condition=dataset.condition,
+                folder=dataset.folder,
+                progress=progress,
+            )
+
+
+def show_missing_datasets(trials: Sequence[Trial]) -> None:
+    """Say which datasets of trials are not prepared, and what that will take."""
+    from clar_sweeps import data
+
+    told: set[Path] = set()  # nsynth11 and nsynth128 share a cache
+    for dataset in _datasets_of(trials):
+        name, condition, folder = dataset
+        cache = data.cache_folder(name, condition=condition, folder=folder)
+        if cache in told or data.is_prepared(name, condition=condition, folder=folder):
+            continue
+        told.add(cache)
+        try:
+            needs = data.needs(name, condition=condition, folder=folder)
+        except DataError as error:
+            print(error)
+            continue
+        download = (
+            f"download {data.gigabytes(needs.download_bytes)}, " if needs.download_bytes else ""
+        )
+        disk = f"disk {data.gigabytes(needs.disk_bytes)}" if needs.disk_bytes else "not found yet"
+        print(f"{dataset.title}: not prepared; {download}{disk}")
+
+
+class _Dataset(NamedTuple):
+    name: str
+    condition: str | None
+    folder: str | None
+
+    @property
+    def title(self) -> str:
+        return " ".join(part for part in self if part)
+
+
+def _datasets_of(trials: Sequence[Trial]) -> list[_Dataset]:
+    configs = [trial.config for trial in trials]
+    return list(
+        dict.fromkeys(
+            _Dataset(config.dataset, config.condition, config.folder) for config in configs
+        )
+    )
 
 
 def _tell_needs(console: Console, title: str, needs: "Needs") -> None:

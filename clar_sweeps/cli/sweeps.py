@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from clar_sweeps.cli.data import prepare_datasets
+from clar_sweeps.cli.data import prepare_datasets, show_missing_datasets
 from clar_sweeps.cli.entry import app, command, stdout_console
 from clar_sweeps.cli.logs import LOG, log_to, logging_into
 from clar_sweeps.cli.options import (
@@ -63,6 +63,7 @@ def run_command(
     if dry_run:
         work = run_folder.find_work(plan.sweep, plan.run, retry_failed=retry_failed)
         _show_work(plan, work)
+        show_missing_datasets(work.to_run)
         _find_slots(resources, work.to_run, local=local)
         return 0
     with run_folder.opened(plan.run, plan.sweep), logging_into(plan.run) as console:
@@ -129,6 +130,7 @@ def plan_command(
     if plan.sweep.operations:
         out.print(overview.pair_matrices(plan.sweep, work.states))
     _show_work(plan, work)
+    show_missing_datasets(work.to_run)
     return 0
 
 

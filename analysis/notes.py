@@ -29,6 +29,11 @@ def notes_of(frames: RunFrames, findings: Findings) -> list[str]:
         notes.append(
             "A cell without a result is in no mean; a mean that misses cells says how many it has."
         )
+    if any(trial.config.evaluate_on == "augmented" for trial in frames.sweep.trials):
+        notes.append(
+            "Trained encoders are judged on augmented held-out clips, as in the authors' code, the "
+            "untrained encoder on clean ones: the difference between them is not what training adds."
+        )
     extra = int((~frames.trials["planned"]).sum())
     if extra:
         notes.append(f"{count(extra, 'trial')} at seeds beside those of the plan included.")

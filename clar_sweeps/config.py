@@ -230,8 +230,8 @@ class TrialConfig(Frozen):
                 ("folder",), "is required with dataset folder; name your recordings' folder"
             )
         if self.epochs == 0:
-            return self._without_training()
-        self._check_what_goes_together()
+            self._without_training()
+            return self
         if not self.augment:
             raise house_rule(("augment",), "the chain is empty; name at least one operation")
         if self.warmup_epochs > self.epochs:
@@ -239,11 +239,13 @@ class TrialConfig(Frozen):
                 ("warmup_epochs",),
                 f"{self.warmup_epochs:g} is more than epochs = {self.epochs}; lower it",
             )
-        for name in ("weight_decay", "warmup_epochs"):
-            self._set(name, getattr(self, name) + 0.0)  # -0.0 is 0.0 and would hash as another
+        for name in ("weight_decay", "warmup_epochs", "cross_entropy_weight"):
+            if getattr(self, name) is not None:
+                self._set(name, getattr(self, name) + 0.0)  # -0.0 is 0.0 and would hash as another
         self._set("augment_probability", self._probability_each())
         self._collapse_pair()
         self._drop_what_does_not_apply()
+        self._check_shards()
         return self
 
     def _take_released_defaults(self) -> None:
@@ -251,12 +253,10 @@ class TrialConfig(Frozen):
         for name, value in defaults.items():
             if name not in self.model_fields_set:
                 self._set(name, value)
-        given = self.features or FeatureConfig()
-        fields = {name: getattr(given, name) for name in given.model_fields_set}
-        released = {"definition": "released", "window_length": given.n_fft}
-        self._set("features", FeatureConfig.model_validate(released | fields))
+        given = self.features.model_dump(exclude_unset=True) if self.features else {}
+        self._set("features", FeatureConfig.model_validate(_released_picture(given)))
 
-    def _check_what_goes_together(self) -> None:
+    def _check_shards(self) -> None:
         if self.negative_shards is not None and self.batch_size < 2 * self.negative_shards:
             raise house_rule(
                 ("negative_shards",),
@@ -267,13 +267,13 @@ class TrialConfig(Frozen):
     def _probability_each(self) -> tuple[float, ...]:
         given = self.augment_probability
         if not isinstance(given, tuple):
-            return (float(given),) * len(self.augment)
+            return (given + 0.0,) * len(self.augment)
         if len(given) != len(self.augment):
             raise house_rule(
                 ("augment_probability",),
                 f"{len(given)} numbers for {len(self.augment)} operations; give one each",
             )
-        return given
+        return tuple(chance + 0.0 for chance in given)
 
     def _collapse_pair(self) -> None:
         """The pair (FD, FD) is the chain (FD): the diagonal of Figure 4 is one operation."""
@@ -306,7 +306,7 @@ class TrialConfig(Frozen):
         # An evaluation later than the last epoch is the one at the last epoch.
         self._set("eval_every", min(self.eval_every, max(1, self.epochs)))
 
-    def _without_training(self) -> Self:
+    def _without_training(self) -> None:
         """Reset what only training reads: one untrained encoder serves all chains and methods."""
         self._reset(
             "method",
@@ -325,7 +325,6 @@ class TrialConfig(Frozen):
         self._set("augment", ())
         self._set("augment_probability", ())
         self._drop_what_does_not_apply()
-        return self
 
     def _keep(self, name: str, default: object, *, when: bool) -> None:
         """Leave a field that applies, with its default if it is not given; clear another."""
@@ -406,4 +405,14 @@ def _method_name(config: TrialConfig) -> str:
 
 def parse_config(data: dict[str, Any]) -> TrialConfig | list[Fault]:
     """Validate plain data, as read from YAML or JSON; give all faults instead of the first."""
+    features = data.get("features")
+    if data.get("profile") == "released" and isinstance(features, dict):
+        # Before validation: the sizes of a picture are judged by its definition.
+        data = {**data, "features": _released_picture(features)}
     return parse(TrialConfig, data)
+
+
+def _released_picture(given: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the picture with those of the authors' code; the window fills the transform."""
+    n_fft = given.get("n_fft", FeatureConfig.model_fields["n_fft"].default)
+    return {"definition": "released", "window_length": n_fft, **given}

@@ -12,6 +12,7 @@ The presence of `summary.json` means that the trial has ended; nothing else does
 """
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -164,7 +165,13 @@ def write_summary(
         cost: Seconds and rates, such as `train_seconds`.
         provenance: Versions, hardware, digest of the dataset.
         error: type, message and traceback of a trial that failed or diverged.
+
+    Raises:
+        ValueError: A metric is not finite: that is no result.
     """
+    for metric, value in metrics.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{metric} is {value}, expected a fraction in [0, 1]")
     write_json(
         folder / "summary.json",
         {
@@ -225,12 +232,6 @@ def _read_summary(folder: Path) -> dict[str, Any]:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise RecordError(f"{path}: {name} is {value!r}, not a number; remove it and run again")
     return summary
-
-
-def read_records(run: Path, kind: Literal["trials", "untrained"] = "trials") -> list[Record]:
-    """All records of a run, in the order of their names."""
-    folders = sorted((run / kind).glob("*/config.json"))
-    return [read_record(path.parent) for path in folders]
 
 
 def state_of(run: Path, trial: Trial) -> State:

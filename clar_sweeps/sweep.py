@@ -85,7 +85,8 @@ def load_sweep(
     Args:
         path: The YAML file.
         overrides: `field=value` texts; the value is YAML, a dotted field reaches into a group.
-            An override replaces a fixed value or a whole axis.
+            An override replaces a fixed value or a whole axis. In a zip, one of the first field
+            picks the positions with its value, one of another field replaces its list.
         seeds: Replace the file's seeds.
 
     Raises:
@@ -267,7 +268,11 @@ def _cases(
 def _zip_group(
     number: int, zipped: Mapping[str, list[Any]], overrides: Settings
 ) -> tuple[list[Settings], list[Fault]]:
-    """Settings of one zip. An override picks the positions that have its value."""
+    """Settings of one zip.
+
+    The first field names the positions: an override of it picks those that have its value. An
+    override of another field replaces that field's list.
+    """
     lengths = {name: len(values) for name, values in zipped.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
@@ -275,17 +280,19 @@ def _zip_group(
             Fault(("zips", number), f"lists of unequal length ({told}); give each the same")
         ]
     kept = [name for name in zipped if name not in overrides]
-    positions = list(range(next(iter(lengths.values()), 0)))
-    for name in (name for name in zipped if name in overrides and kept):
-        value, place = overrides[name]
-        positions = [i for i in positions if zipped[name][i] == value]
+    if not kept:
+        return [], []
+    first, values = next(iter(zipped.items()))
+    positions = list(range(len(values)))
+    if first in overrides:
+        value, place = overrides[first]
+        positions = [i for i in positions if values[i] == value]
         if not positions:
             others = " and ".join(kept)
             told = f"{value!r} is not among the values that go with {others}; set {others} too"
             return [], [Fault(place, told)]
     return [
-        {name: (zipped[name][i], ("zips", number, name, i)) for name in kept}
-        for i in (positions if kept else [])
+        {name: (zipped[name][i], ("zips", number, name, i)) for name in kept} for i in positions
     ], []
 
 

@@ -212,8 +212,31 @@ def test_only_a_pair_collapses() -> None:
     assert unlike.augment == ("FD", "FD")
 
 
-def test_zero_has_one_identity() -> None:
-    assert identity(config(weight_decay=-0.0)) == identity(config(weight_decay=0.0))
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"weight_decay": 0.0},
+        {"augment_probability": 0.0},
+        {"augment_probability": [1.0, 0.0]},
+        {"method": "clar", "cross_entropy_weight": 0.0},
+    ],
+)
+def test_zero_has_one_identity(fields: dict[str, object]) -> None:
+    negative = json.loads(json.dumps(fields).replace("0.0", "-0.0"))
+    assert str(negative) != str(fields)
+    assert identity(config(**negative)) == identity(config(**fields))
+
+
+def test_a_picture_is_checked_by_the_definition_that_it_ends_up_with() -> None:
+    hundred = {"num_bands": 100}
+    assert [fault.place for fault in faults(features=hundred)] == [("features", "n_fft")]
+    released = config(profile="released", features=hundred)
+    assert released.features is not None
+    assert released.features.num_bands == 100
+
+
+def test_parts_of_a_batch_are_checked_where_they_apply() -> None:
+    assert config(profile="released", method="supervised", batch_size=6).batch_size == 6
 
 
 def test_a_key_that_is_no_text_is_an_unknown_field() -> None:

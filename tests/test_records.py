@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,19 @@ def test_record_is_read_as_it_was_written(tmp_path: Path, trial: Trial) -> None:
 def test_untrained_encoders_have_a_room_of_their_own(tmp_path: Path, trial: Trial) -> None:
     close(tmp_path, make_trial(trial.config.untrained()))
     close(tmp_path, trial)
-    assert len(records.read_records(tmp_path)) == 1
-    assert len(records.read_records(tmp_path, "untrained")) == 1
+    for kind in ("trials", "untrained"):
+        (config,) = tmp_path.glob(f"{kind}/*/config.json")
+        assert records.read_record(config.parent).state == "done"
+
+
+def test_a_metric_that_is_no_number_is_no_result(tmp_path: Path, trial: Trial) -> None:
+    folder = records.trial_folder(tmp_path, trial)
+    records.write_config(folder, trial)
+    with pytest.raises(ValueError, match="valid_top1 is nan"):
+        records.write_summary(
+            folder, trial, state="done", metrics={"valid_top1": nan}, cost={}, provenance={}
+        )
+    assert not (folder / "summary.json").exists()
 
 
 def test_history_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:

@@ -242,3 +242,37 @@ def test_equal_untrained_encoders_are_one_baseline(write: Write) -> None:
 def test_an_override_given_twice_is_refused(write: Write) -> None:
     with pytest.raises(ConfigError, match="--set width: is given twice"):
         load_sweep(write(GRID), overrides=["width=4", "width=8"])
+
+
+ZIPPED = """
+name: zipped
+fixed: {augment: [FD]}
+zips:
+  - dataset: [esc10, sc10, esc50]
+    batch_size: [512, 1024, 512]
+"""
+
+
+def zipped_with(tmp_path: Path, *overrides: str) -> list[tuple[str, int]]:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(ZIPPED)
+    trials = load_sweep(path, overrides=overrides).trials
+    return [(trial.config.dataset, trial.config.batch_size) for trial in trials]
+
+
+def test_an_override_of_the_first_zipped_field_picks_its_positions(tmp_path: Path) -> None:
+    assert zipped_with(tmp_path, "dataset=sc10") == [("sc10", 1024)]
+
+
+def test_an_override_of_another_zipped_field_replaces_its_list(tmp_path: Path) -> None:
+    expected = [("esc10", 256), ("sc10", 256), ("esc50", 256)]
+    assert zipped_with(tmp_path, "batch_size=256") == expected
+    assert zipped_with(tmp_path, "dataset=fsdd", "batch_size=64") == [("fsdd", 64)]
+
+
+def test_a_value_that_a_zip_does_not_have_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        zipped_with(tmp_path, "dataset=fsdd")
+    assert str(told.value) == (
+        "--set dataset: 'fsdd' is not among the values that go with batch_size; set batch_size too"
+    )

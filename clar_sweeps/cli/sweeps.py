@@ -85,10 +85,7 @@ def _execute(
     trials, run = work.to_run, plan.run
     slots = _find_slots(resources, trials, local=local)
     prepare_datasets(trials, console)
-    names = {trial.config.dataset for trial in trials}
-    everything = (*plan.sweep.baselines, *plan.sweep.trials)
-    others = [trial for trial in everything if trial.config.dataset in names]
-    run_folder.refuse_other_clips(others, run)
+    run_folder.refuse_other_clips(trials, run)
     for trial in trials:
         reopen(run, trial)
     total, at_once = len(plan.sweep.trials), slots.num if slots else 1

@@ -79,10 +79,12 @@ def _as_tensor(waveforms: Waveforms) -> Tensor:
 def memory_bytes(device: torch.device) -> int:
     """Memory that this process may use: what is free on a GPU, the machine's or a limit on a CPU.
 
-    The limits of a container (cgroup) and of `ulimit -d` and `-v` count as well.
+    The share of a GPU that this process is held to, the limits of a container (cgroup) and those
+    of `ulimit -d` and `-v` count as well.
     """
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        free, total = torch.cuda.mem_get_info(device)
+        return min(free, int(total * torch.cuda.get_per_process_memory_fraction(device)))
     bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for path in _CGROUP_LIMITS:
         if path.exists() and (text := path.read_text().strip()).isdigit():

@@ -16,7 +16,7 @@ from clar_sweeps.augment import build_chain
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import SAMPLE_RATE, TrialConfig
 from clar_sweeps.data.waveforms import Split, Waveforms
-from clar_sweeps.errors import CheckpointError, DivergedError
+from clar_sweeps.errors import CheckpointError, DataError, DivergedError
 from clar_sweeps.evaluation import Labelled, evaluate_representations
 from clar_sweeps.models import build_encoder
 from clar_sweeps.optim import build_optimizer, learning_rate_at, released_learning_rate_at
@@ -224,16 +224,21 @@ class Trainer:
         """Go on from a checkpoint; gives back the caller's values.
 
         Raises:
-            CheckpointError: Truncated, damaged, of another trial, of other clips, or computed in
-                another precision. The trainer is then as it was.
+            CheckpointError: Truncated, damaged, of another trial, or computed in another
+                precision. The trainer is then as it was.
+            DataError: Of other clips. The checkpoint is sound, so it is not to be given up.
         """
         state = load_checkpoint(path, trial_id=trial_id, device=self.device)
-        for name, own in (
-            ("precision", str(self.autocast_dtype)),
-            ("dataset_digest", self.waveforms.digest),
-        ):
-            if state[name] != own:
-                raise CheckpointError(f"{path}: {name} is {state[name]}, here it is {own}")
+        if state["dataset_digest"] != self.waveforms.digest:
+            raise DataError(
+                f"{path}: trained on other clips (digest {state['dataset_digest'][:12]}) than are "
+                f"prepared now ({self.waveforms.digest[:12]}); prepare those of before, or delete "
+                "the trial's folder"
+            )
+        if state["precision"] != str(self.autocast_dtype):
+            raise CheckpointError(
+                f"{path}: precision is {state['precision']}, here it is {self.autocast_dtype}"
+            )
         self.encoder.load_state_dict(state["encoder"])
         self.projection_head.load_state_dict(state["projection_head"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -260,14 +265,16 @@ class Trainer:
         return inputs
 
     def _must_recompute(self) -> bool:
-        """Whether the activations of a step do not fit into memory; measured on two clips."""
+        """Whether the activations of a step do not fit into memory; measured on a few clips."""
         if self.config.recompute != "auto":
             return self.config.recompute == "always"
         self.recomputes = False
-        (waveforms,) = self.loader.batches([self.training_set.clips[:2]])
-        modules = (self.encoder, self.projection_head)
-        kept = activation_bytes(modules, self._project, self._inputs(waveforms)) / len(waveforms)
-        needed = kept * self.num_views * self.training_set.batch_size
+        clips = self.training_set.clips
+        few, more = (self._kept_bytes(clips[:number]) for number in (2, 4))
+        # Beside what each clip keeps there is what a pass keeps, such as weights in bfloat16.
+        per_clip = (more - few) / 2 if len(clips) >= 4 else few / 2
+        per_pass = max(0.0, few - 2 * per_clip)
+        needed = self.num_views * (per_clip * self.training_set.batch_size + per_pass)
         available = _SHARE_OF_ACTIVATIONS * memory_bytes(self.device)
         if self.device.type == "cpu":  # slots side by side share the memory as they share cores
             available *= min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))
@@ -278,6 +285,12 @@ class Trainer:
                 available / 1e9,
             )
         return needed > available
+
+    def _kept_bytes(self, clips: Tensor) -> int:
+        """Bytes that a forward pass over some clips keeps for its backward pass."""
+        (waveforms,) = self.loader.batches([clips])
+        modules = (self.encoder, self.projection_head)
+        return activation_bytes(modules, self._project, self._inputs(waveforms))
 
     @torch.no_grad()
     def _represent(self, split: Split) -> Labelled:

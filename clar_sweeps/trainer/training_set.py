@@ -27,6 +27,7 @@ class TrainingSet:
         labelled: The subset that keeps its labels; None where the method sees all labels or none.
         batch_size: Clips a step; fewer than the config's where there are not as many.
         steps_per_epoch: An incomplete last batch is left out, but for the released schedule.
+        whole_steps: Those with a complete batch, which the released schedule counts.
     """
 
     def __init__(self, config: TrialConfig, waveforms: Waveforms) -> None:
@@ -48,14 +49,12 @@ class TrainingSet:
         self.labels = torch.from_numpy(labels)
         self.clips = torch.from_numpy(clips)
         self.batch_size = min(config.batch_size, len(clips))
-        _check(config, num_clips=len(clips), batch_size=self.batch_size)
-        self.whole_steps = len(clips) // self.batch_size
-        self.steps_per_epoch, self._passes = self.whole_steps, 1
-        rest = len(clips) % self.batch_size
-        if config.schedule == "released" and rest >= 2 * (config.negative_shards or 1):
-            self.steps_per_epoch += 1  # the authors' loader keeps it
+        if config.epochs:
+            _check(config, num_clips=len(clips), batch_size=self.batch_size)
+        self.whole_steps, self.steps_per_epoch = _steps(config, len(clips))
+        self._passes = 1
         if config.supervised_budget == "steps":
-            self.steps_per_epoch = len(train) // min(config.batch_size, len(train))
+            self.whole_steps, self.steps_per_epoch = _steps(config, len(train))
             self._passes = math.ceil(self.steps_per_epoch * self.batch_size / len(clips))
 
     @property
@@ -92,6 +91,15 @@ def _choose(
         rule=config.label_subset,
         seed=config.seed,
     )
+
+
+def _steps(config: TrialConfig, num_clips: int) -> tuple[int, int]:
+    """Steps with a complete batch over so many clips, and all steps."""
+    batch_size = min(config.batch_size, num_clips)
+    whole, rest = divmod(num_clips, batch_size)
+    # The authors' loader keeps the rest.
+    kept = config.schedule == "released" and rest >= 2 * (config.negative_shards or 1)
+    return whole, whole + kept
 
 
 def _check(config: TrialConfig, *, num_clips: int, batch_size: int) -> None:

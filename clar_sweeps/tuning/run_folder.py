@@ -122,36 +122,42 @@ def _owner(run: Path) -> str:
     return f"process {owner.get('pid')} on {owner.get('host')}"
 
 
-def refuse_other_clips(trials: Iterable[Trial], run: Path) -> None:
-    """Compare the clips of done trials with those that are prepared now.
+def refuse_other_clips(to_run: Iterable[Trial], run: Path) -> None:
+    """Compare the clips of a run's results with those that are prepared now.
 
     Args:
-        trials: Of the run; those without a result are passed over.
-        run: The run folder.
+        to_run: The trials that are to be added; only their datasets are looked at.
+        run: The run folder, with the plan of all its trials.
 
     Raises:
         RecordError: A result is of other clips, so those to come could not be compared with it.
     """
     from clar_sweeps import data  # numpy, which `plan` and `status` do without
 
-    prepared: dict[tuple[str | None, ...], str] = {}
-    for trial in trials:
-        config = trial.config
-        place = records.trial_folder(run, trial) / "summary.json"
-        if _state_of(run, trial) != "done":
+    prepared = {
+        _clips(trial): data.load(
+            trial.config.dataset, condition=trial.config.condition, folder=trial.config.folder
+        ).digest
+        for trial in {_clips(trial): trial for trial in to_run}.values()
+    }
+    plan = read_plan(run)
+    for trial in (*plan.baselines, *plan.trials):
+        if _clips(trial) not in prepared or _state_of(run, trial) != "done":
             continue
+        place = records.trial_folder(run, trial) / "summary.json"
         before = records.read_json(place)["provenance"].get("dataset_digest")
-        key = (config.dataset, config.condition, config.folder)
-        if key not in prepared:
-            clips = data.load(config.dataset, condition=config.condition, folder=config.folder)
-            prepared[key] = clips.digest
-        if before != prepared[key]:
-            name = config.folder or config.dataset
+        now = prepared[_clips(trial)]
+        if before != now:
             raise RecordError(
-                f"{place}: trained on other clips of {name} (digest {str(before)[:12]}) than are "
-                f"prepared now ({prepared[key][:12]}); give another --run-dir or prepare those of "
-                "before"
+                f"{place}: trained on other clips of {trial.config.folder or trial.config.dataset} "
+                f"(digest {str(before)[:12]}) than are prepared now ({now[:12]}); give another "
+                "--run-dir or prepare those of before"
             )
+
+
+def _clips(trial: Trial) -> tuple[str | None, ...]:
+    """What names the clips of a trial."""
+    return trial.config.dataset, trial.config.condition, trial.config.folder
 
 
 def read_plan(run: Path) -> Sweep:

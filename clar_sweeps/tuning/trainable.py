@@ -38,10 +38,13 @@ def train_in_ray(order: dict[str, Any]) -> None:
 
 
 def occupy(*, cpus: float, gpus: float) -> None:
-    """Keep this process to a trial's share: one thread a CPU, and no GPU without one."""
+    """Keep this process to a trial's share: threads, GPUs, and memory of a GPU that is shared."""
     if not gpus:
         # Ray hides the GPUs of other trials only from trials that have one of their own.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     import torch
 
     torch.set_num_threads(max(1, int(cpus)))
+    if 0 < gpus < 1:
+        # Trials packed on one GPU start together and would each count on all that is free.
+        torch.cuda.set_per_process_memory_fraction(gpus)

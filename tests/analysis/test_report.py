@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from read_report import page_of, svg_texts
-from written_run import Run
+from written_run import Run, trial_of
 
 from analysis.cells import panels
 from analysis.figures import draw_matrices
@@ -273,3 +273,15 @@ def test_a_report_needs_neither_torch_nor_ray() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("evaluate_on", ["clean", "augmented"])
+def test_a_report_says_when_the_untrained_encoder_had_another_test(
+    tmp_path: Path, evaluate_on: str
+) -> None:
+    run = Run(tmp_path / "run")
+    trial = trial_of("FD", evaluate_on=evaluate_on)
+    run.plan(trial, operations=("FD", "TM"))
+    run.done(trial, test=0.5)
+    text = (write_report(run.path).page.parent / "report.md").read_text()
+    assert ("judged on augmented held-out clips" in text) is (evaluate_on == "augmented")

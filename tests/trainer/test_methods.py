@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,9 @@ def test_the_judges_learn_from_all_labels_whatever_training_saw(digits: Waveform
     assert few.evaluate() == all_labels.evaluate()
 
 
-def test_row_38_held_out_clips_are_augmented_on_demand_and_alike_each_time(digits: Waveforms) -> None:
+def test_row_38_held_out_clips_are_augmented_on_demand_and_alike_each_time(
+    digits: Waveforms,
+) -> None:
     clean = Trainer(tiny_config(augment=["WN"]), digits)
     augmented = Trainer(tiny_config(augment=["WN"], evaluate_on="augmented"), digits)
     one, other = clean._represent("test"), augmented._represent("test")
@@ -177,5 +180,22 @@ def test_recompute_is_chosen_where_memory_is_short(
     digits: Waveforms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not Trainer(tiny_config(), digits).recomputes
-    monkeypatch.setattr("clar_sweeps.trainer.trainer.memory_bytes", lambda device: 10_000_000)
+    monkeypatch.setattr("clar_sweeps.trainer.trainer.memory_bytes", lambda device: 1_000_000)
     assert Trainer(tiny_config(), digits).recomputes
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_activations_of_a_step_are_foretold_from_a_few_clips(
+    digits: Waveforms, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """The choice turns where the activations of the whole batch, as they are kept, just fit."""
+    config = tiny_config(width=16, batch_size=160, precision=precision)
+    trainer = Trainer(config, digits)
+    kept = 2 * trainer._kept_bytes(trainer.training_set.clips)
+    share = 0.6 * torch.get_num_threads() / (os.cpu_count() or 1)
+    for factor, recomputes in ((0.8, True), (1.25, False)):
+        memory = int(factor * kept / share)
+        monkeypatch.setattr(
+            "clar_sweeps.trainer.trainer.memory_bytes", lambda _, bound=memory: bound
+        )
+        assert Trainer(config, digits).recomputes is recomputes

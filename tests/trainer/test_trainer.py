@@ -13,7 +13,7 @@ from clar_sweeps import records
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import Trial, make_trial
 from clar_sweeps.data import Waveforms
-from clar_sweeps.errors import CheckpointError, ConfigError, DivergedError
+from clar_sweeps.errors import CheckpointError, ConfigError, DataError, DivergedError
 from clar_sweeps.trainer import Trainer, run_trial
 
 Rows = list[dict[str, Any]]
@@ -287,10 +287,14 @@ def test_weights_that_are_finite_and_useless_are_a_divergence(
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("dataset_digest", "f00"), ("precision", "torch.float64")]
+    ("field", "value", "error", "message"),
+    [
+        ("precision", "torch.float64", CheckpointError, "precision is torch.float64, here it is"),
+        ("dataset_digest", "f00", DataError, r"trained on other clips \(digest f00\)"),
+    ],
 )
 def test_a_checkpoint_of_other_clips_or_precision_is_refused_and_changes_nothing(
-    digits: Waveforms, tmp_path: Path, field: str, value: str
+    digits: Waveforms, tmp_path: Path, field: str, value: str, error: type[Exception], message: str
 ) -> None:
     path = tmp_path / "checkpoint.pt"
     trainer = Trainer(tiny_config(), digits)
@@ -299,9 +303,26 @@ def test_a_checkpoint_of_other_clips_or_precision_is_refused_and_changes_nothing
     other = Trainer(tiny_config(), digits)
     other.train_epoch()
     before = weights(other)
-    with pytest.raises(CheckpointError, match=f"{field} is {value}, here it is"):
+    with pytest.raises(error, match=message):
         other.load(path, trial_id="t")
     assert_equal_weights(before, weights(other))
+
+
+def test_a_sound_checkpoint_of_other_clips_is_not_given_up(
+    digits: Waveforms, tmp_path: Path
+) -> None:
+    trial = make_trial(tiny_config(epochs=2))
+    folder = records.trial_folder(tmp_path, trial)
+    folder.mkdir(parents=True)
+    path = folder / "checkpoint.pt"
+    Trainer(trial.config, digits).save(path, trial_id=trial.id, progress={})
+    state = load_checkpoint(path, trial_id=trial.id)
+    save_checkpoint(path, {**state, "dataset_digest": "f00"}, trial_id=trial.id)
+    written = path.read_bytes()
+    assert run(trial, tmp_path)[0] == "failed"
+    error = records.read_record(folder).summary["error"]
+    assert "prepare those of before, or delete the trial's folder" in error["message"]
+    assert path.read_bytes() == written
 
 
 def test_what_a_killed_writer_left_aside_is_removed(digits: Waveforms, tmp_path: Path) -> None:

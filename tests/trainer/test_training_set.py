@@ -79,3 +79,20 @@ def test_too_few_labels_are_refused(digits: Waveforms) -> None:
     config = tiny_config(method="supervised", label_fraction=0.001)
     with pytest.raises(ConfigError, match=r"1 labelled clips, expected at least 2; raise label_fr"):
         TrainingSet(config, digits)
+
+
+def test_equal_steps_are_counted_as_with_all_labels(digits: Waveforms) -> None:
+    fields = {"method": "supervised", "batch_size": 48, "schedule": "released"}
+    few = TrainingSet(tiny_config(label_fraction=0.5, supervised_budget="steps", **fields), digits)
+    all_labels = TrainingSet(tiny_config(**fields), digits)
+    # 160 clips are three whole batches and a rest that the released schedule keeps.
+    assert (few.whole_steps, few.steps_per_epoch) == (3, 4)
+    assert (all_labels.whole_steps, all_labels.steps_per_epoch) == (3, 4)
+    assert [len(batch) for batch in few.batches(0)] == [48] * 4
+
+
+def test_an_untrained_encoder_needs_no_batch(
+    digits: Waveforms, caplog: pytest.LogCaptureFixture
+) -> None:
+    TrainingSet(tiny_config().untrained(), digits)
+    assert not caplog.records

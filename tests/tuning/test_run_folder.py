@@ -134,18 +134,22 @@ def test_a_summary_that_cannot_be_read_counts_as_failed_and_is_kept_aside(
 def test_results_of_other_clips_are_not_added_to(
     digits: Waveforms, tmp_path: Path, made_from: str
 ) -> None:
+    # The plan on disk has a done trial that the new one, of another seed, does not name.
     done, missing = (make_trial(tiny_config(seed=seed)) for seed in (0, 1))
+    plan = Sweep("small", "", (), (done,), (), Resources.model_validate({}))
     folder = records.trial_folder(tmp_path, done)
-    records.write_config(folder, done)
-    digest = digits.digest if made_from == "these" else "f00" * 20
-    metrics, provenance = {"test_top1": 0.5, "valid_top1": 0.5}, {"dataset_digest": digest}
-    records.write_summary(
-        folder, done, state="done", metrics=metrics, cost={}, provenance=provenance
-    )
-    if made_from == "these":
-        run_folder.refuse_other_clips([done, missing], tmp_path)
-    else:
-        with pytest.raises(
-            RecordError, match=r"trained on other clips of spoken-digits \(digest f"
-        ):
-            run_folder.refuse_other_clips([done, missing], tmp_path)
+    with run_folder.opened(tmp_path, plan):
+        records.write_config(folder, done)
+        digest = digits.digest if made_from == "these" else "f00" * 20
+        metrics, provenance = {"test_top1": 0.5, "valid_top1": 0.5}, {"dataset_digest": digest}
+        records.write_summary(
+            folder, done, state="done", metrics=metrics, cost={}, provenance=provenance
+        )
+    with run_folder.opened(tmp_path, plan._replace(trials=(missing,))):
+        if made_from == "these":
+            run_folder.refuse_other_clips([missing], tmp_path)
+        else:
+            with pytest.raises(RecordError, match="trained on other clips of spoken-digits"):
+                run_folder.refuse_other_clips([missing], tmp_path)
+            # Clips that the new trials do not use may be gone.
+            run_folder.refuse_other_clips([], tmp_path)

@@ -67,7 +67,8 @@ def without_ray(desk: Desk, study: str) -> Run:
 
 
 def all_records(run: Path) -> list[Record]:
-    return [*records.read_records(run, "trials"), *records.read_records(run, "untrained")]
+    folders = [path.parent for path in sorted(run.glob("*/*/config.json"))]
+    return [records.read_record(folder) for folder in folders]
 
 
 def results(run: Path) -> dict[str, tuple[object, ...]]:

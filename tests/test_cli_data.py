@@ -103,7 +103,9 @@ def test_prepare_takes_own_recordings_of_a_length(tmp_path: Path) -> None:
             path = tmp_path / "mine" / label / f"{index}.wav"
             soundfile.write(path, np.full(16_000, 1 + index, dtype=np.int16), 16_000)
     arguments = ("--folder", "mine", "--source", tmp_path / "mine", "--clip-seconds", "0.5")
-    assert clar_sweep("prepare", "folder", *arguments).exit_code == 0
+    prepared = clar_sweep("prepare", "folder", *arguments)
+    assert prepared.exit_code == 0
+    assert prepared.stderr.startswith("folder: disk 0 MB, of which 0 MB stay; ")
     assert data.load("folder", folder="mine").samples.shape == (20, 8_000)
     lines = lines_of(clar_sweep("list"), "folder")
     assert lines[1].endswith("prepared: mine")
@@ -119,6 +121,14 @@ def test_prepare_takes_own_recordings_of_a_length(tmp_path: Path) -> None:
         (["prepare", "sc10", "--source", "/nothing"], "sc10: --source /nothing is not there"),
         (["prepare", "sc10", "--condition", "hard"], "condition: 'hard' is given, but sc10 has"),
         (["prepare", "sc10", "--clip-seconds", "2"], "clip_seconds: 2 is given, but clips of sc10"),
+        (
+            ["prepare", "folder", "--folder", "a", "--clip-seconds", "nan"],
+            "clip_seconds: nan is not a positive length up to 600 s; correct it",
+        ),
+        (
+            ["prepare", "folder", "--folder", "a", "--clip-seconds", "1e300"],
+            "clip_seconds: 1e+300 is not a positive length up to 600 s; correct it",
+        ),
         (["verify", "sc35"], "cache "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -177,6 +187,28 @@ def test_data_commands_import_neither_torch_nor_ray(fsdd: Path) -> None:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert finished.returncode == 0, finished.stderr
         assert json.loads(finished.stderr.splitlines()[-1]) == []
+
+
+def test_plan_tells_own_recordings_that_are_at_hand_from_those_that_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
+    for label in ("lark", "wren"):
+        (tmp_path / "birds" / label).mkdir(parents=True)
+        for index in range(3):
+            path = tmp_path / "birds" / label / f"{index}.wav"
+            soundfile.write(path, np.ones(160_000, dtype=np.int16), 16_000)
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "name: birds\nfixed: {dataset: folder, augment: [FD]}\n"
+        "axes: {folder: [birds, frogs]}\nseeds: [0]\n"
+    )
+    result = CliRunner().invoke(app, ["plan", str(study)], catch_exceptions=False)
+    told = [line for line in result.stdout.splitlines() if "not prepared" in line]
+    assert told == [
+        "folder birds: not prepared; disk 2 MB",
+        "folder frogs: not prepared; not found yet",
+    ], result.output
 
 
 def test_plan_tells_what_is_not_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

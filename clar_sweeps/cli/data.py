@@ -154,7 +154,7 @@ def show_missing_datasets(trials: Sequence[Trial]) -> None:
         download = (
             f"download {data.gigabytes(needs.download_bytes)}, " if needs.download_bytes else ""
         )
-        disk = f"disk {data.gigabytes(needs.disk_bytes)}" if needs.disk_bytes else "not found yet"
+        disk = f"disk {data.gigabytes(needs.disk_bytes)}" if needs.is_found else "not found yet"
         print(f"{dataset.title}: not prepared; {download}{disk}")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from clar_sweeps.data.choice import CACHE_VARIABLE, Choice, cache_root, resolve
+from clar_sweeps.data.decoding import SAMPLE_RATE
+from clar_sweeps.data.folder import check_clip_seconds
 from clar_sweeps.data.recordings import (
     DATA_VARIABLE,
     AtHand,
@@ -128,6 +130,7 @@ def prepare(
         choice.cache, list_clips, remedy=choice.remedy, fingerprint=fingerprint, progress=progress
     )
     _delete_work(choice)
+    _check_length(choice, waveforms, clip_seconds)
     return _seen(choice, waveforms)
 
 
@@ -193,9 +196,11 @@ def needs(
     """Return what `prepare` would take with the same arguments; nothing where it is prepared.
 
     Raises:
-        DataError: an unknown name or condition, or a `source` without recordings.
+        DataError: an unknown name or condition, a `source` without recordings, or `clip_seconds`
+            that cannot be.
     """
     choice = resolve(name, condition, folder)
+    _check_clip_seconds(choice.source, clip_seconds)
     if source is None and choice.cache.is_dir():
         return Needs(0, 0, 0)
     return needs_of(choice, _at_hand(choice, source), clip_seconds)
@@ -207,13 +212,25 @@ def _check_clip_seconds(source: Source, clip_seconds: float | None) -> None:
             f"clip_seconds: {clip_seconds:g} is given, but clips of {source.name} have "
             f"{source.clip_seconds:g} s; leave it out"
         )
+    check_clip_seconds(clip_seconds)
+
+
+def _check_length(choice: Choice, waveforms: Waveforms, clip_seconds: float | None) -> None:
+    """Refuse a cache of another length, which stands where the recordings are gone."""
+    length = waveforms.samples.shape[1]
+    if clip_seconds is not None and length != round(clip_seconds * SAMPLE_RATE):
+        raise DataError(
+            f"clip_seconds: {clip_seconds:g} is given, but clips of {choice.cache} have "
+            f"{length / SAMPLE_RATE:g} s and their recordings are not at hand; give them as "
+            "--source, or leave it out"
+        )
 
 
 def _with_length(fingerprint: str, clip_seconds: float | None) -> str:
     """A cache with clips of another length counts as one of other recordings."""
     if not fingerprint or clip_seconds is None:
         return fingerprint
-    return f"{fingerprint}@{clip_seconds:g}s"
+    return f"{fingerprint}@{clip_seconds:.12g}s"
 
 
 def _at_hand(choice: Choice, source: Path | None) -> AtHand | None:

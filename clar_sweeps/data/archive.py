@@ -50,7 +50,7 @@ def check_archive(
     Raises:
         DataError: the checksum is another; of an archive that is not fixed that is a warning.
     """
-    algorithm, _, expected = (archive.checksum or "sha256:").partition(":")
+    algorithm, expected = _known(archive)
     found = _checksums(path, {algorithm, "sha256"}, archive.file_name, progress)
     if not expected:
         logger.warning(
@@ -67,14 +67,50 @@ def check_archive(
             "good copy as --source"
         )
     elif found[algorithm] != expected:
-        logger.warning(
-            "%s: %s is %s, not %s as in earlier copies: its branch has moved on",
-            archive.url,
-            algorithm,
-            found[algorithm],
-            expected,
-        )
+        _warn_of_another(archive.url, algorithm, found[algorithm], expected)
     return found["sha256"]
+
+
+def check_given_archive(
+    archive: Archive, path: Path, *, progress: Callable[[str, int, int], None] | None = None
+) -> None:
+    """Compare a user's file with the checksum of the archive that it is named as; it stays.
+
+    Args:
+        archive: What it should be; one without a checksum leaves nothing to compare.
+        path: The file.
+        progress: Called with ("check NAME", bytes read, bytes in all).
+
+    Raises:
+        DataError: the checksum is another; of an archive that is not fixed that is a warning.
+    """
+    if archive.checksum is None:
+        return
+    algorithm, expected = _known(archive)
+    found = _checksums(path, {algorithm}, archive.file_name, progress)[algorithm]
+    if found != expected and archive.is_fixed:
+        raise DataError(
+            f"{path}: {algorithm} of {path.stat().st_size:,} bytes is {found}, expected {expected} "
+            f"as of {archive.url}; get it again, or rename it if it is meant to be another"
+        )
+    if found != expected:
+        _warn_of_another(str(path), algorithm, found, expected)
+
+
+def _known(archive: Archive) -> tuple[str, str]:
+    """Algorithm and checksum; "" where none is known."""
+    algorithm, _, expected = (archive.checksum or "sha256:").partition(":")
+    return algorithm, expected
+
+
+def _warn_of_another(place: str, algorithm: str, found: str, expected: str) -> None:
+    logger.warning(
+        "%s: %s is %s, not %s as in earlier copies: its branch has moved on",
+        place,
+        algorithm,
+        found,
+        expected,
+    )
 
 
 def _checksums(

@@ -59,7 +59,8 @@ def fetch(archive: Archive, folder: Path, *, progress: Progress | None = None) -
     """Download an archive into `folder`; go on where an earlier call was cut off.
 
     What has arrived is kept as `NAME.part`. A server that has another version by now, or that
-    cannot go on inside a file, sends all of it again.
+    cannot go on inside a file, sends all of it again; so does one that names no version, where
+    no checksum would tell two of them spliced together.
 
     Args:
         archive: What to download.
@@ -108,7 +109,7 @@ def _transfer(archive: Archive, part: Path, progress: Progress | None) -> None:
 
 
 def _cut_line(archive: Archive, part: Path, reason: str) -> str:
-    kept = _size(part)
+    kept = _resumable_bytes(archive, part)
     there = f"; {kept:,} bytes are kept, and the same command goes on from there" if kept else ""
     return (
         f"{archive.url}: {reason}, expected the archive, {1 + len(PAUSES)} tries in a row"
@@ -119,7 +120,7 @@ def _cut_line(archive: Archive, part: Path, reason: str) -> str:
 def _try_once(archive: Archive, part: Path, progress: Progress | None) -> None:
     """One request; it ends with the whole file in `part`, or with an error."""
     state = _read_state(part)
-    offset = _size(part) if state is not None else 0
+    offset = _resumable_bytes(archive, part)
     try:
         response = _open(archive.url, offset=offset, validator=state.validator if state else "")
     except urllib.error.HTTPError as error:
@@ -218,6 +219,13 @@ def _first_byte(headers: Any) -> int | None:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
+
+
+def _resumable_bytes(archive: Archive, part: Path) -> int:
+    """How much of the file is there to go on from, without mixing two versions unnoticed."""
+    state = _read_state(part)
+    is_compared = archive.checksum is not None and archive.is_fixed
+    return _size(part) if state is not None and (state.validator or is_compared) else 0
 
 
 def _read_state(part: Path) -> _State | None:

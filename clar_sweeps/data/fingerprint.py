@@ -6,24 +6,32 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from clar_sweeps.data.folder import SUFFIXES
+from clar_sweeps.data.folder import LONGEST_SECONDS, MANIFEST, SUFFIXES
+from clar_sweeps.data.folder_manifest import listed_files
 
 # A stat of each of 300,000 files takes a minute on a disk in a network.
 _MOST_SIZES = 10_000
 _SOUND_SUFFIXES = tuple(SUFFIXES)
 _LIST_SUFFIXES = (".csv", ".txt")
+# Bytes a second, about the least that is usual: 16 bits at 16 kHz, and 32 kbit/s.
+_PLAIN_RATE, _PACKED_RATE = 32_000, 4_000
+_PACKED_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus")
 
 
 def fingerprint_of(folder: Path) -> str:
     """Hash the names of all files of a folder, the sizes of 10,000 at most, and the lists.
 
     Lists are what ends in .csv or .txt: they decide on classes and splits, also by a change that
-    leaves their size. Hidden files are left out. 300,000 files take a second.
+    leaves their size. Files that a user's list of recordings names count as those of the folder.
+    Hidden files are left out. 300,000 files take a second.
 
     Args:
         folder: Or one file.
     """
     entries = sorted(_files(folder)) if folder.is_dir() else [("", str(folder))]
+    present = {os.path.normpath(path) for _, path in entries}
+    listed = sorted({os.path.normpath(path) for path in _listed(folder)} - present)
+    entries += [(os.path.relpath(path, folder), path) for path in listed]
     step = max(1, len(entries) // _MOST_SIZES)
     told: list[tuple[str, object]] = []
     for index, (name, path) in enumerate(entries):
@@ -34,11 +42,34 @@ def fingerprint_of(folder: Path) -> str:
     return hashed(told)
 
 
-def count_sound_files(folder: Path) -> int:
-    """Number of files below a folder whose names end as those of sound files."""
-    if not folder.is_dir():
-        return 0
-    return sum(name.lower().endswith(_SOUND_SUFFIXES) for name, _ in _files(folder))
+def sound_files(folder: Path) -> list[str]:
+    """Files below a folder whose names end as those of sound files, or those that a list names.
+
+    Args:
+        folder: Or a list.
+    """
+    if listed := _listed(folder):
+        return [str(path) for path in listed]
+    return [path for name, path in _files(folder) if name.lower().endswith(_SOUND_SUFFIXES)]
+
+
+def estimate_seconds(files: list[str]) -> float:
+    """Length that `folder.list_clips` chooses for these sound files, guessed from their sizes."""
+    seconds = sorted(
+        min(LONGEST_SECONDS, (_size(path) or 0) / _rate(path))
+        for path in files[:: max(1, len(files) // _MOST_SIZES)]
+    )
+    return seconds[int(0.95 * len(seconds))] if seconds else 0.0
+
+
+def _rate(path: str) -> int:
+    return _PACKED_RATE if path.lower().endswith(_PACKED_SUFFIXES) else _PLAIN_RATE
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What the user's list names, where there is one."""
+    manifest = folder / MANIFEST if folder.is_dir() else folder
+    return listed_files(manifest) if manifest.suffix.lower() == ".csv" else []
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str]]:

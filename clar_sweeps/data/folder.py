@@ -28,6 +28,8 @@ SUFFIXES = frozenset(
     )
 )
 LONGEST_SECONDS = 10.0
+# Where the user chooses: longer ones are a slip of the keyboard.
+MOST_CLIP_SECONDS = 600.0
 _COVERED_SHARE = 0.95
 _STEP_SECONDS = 0.1
 
@@ -54,10 +56,7 @@ def list_clips(path: Path, *, clip_seconds: float | None = None) -> Listing:
         DataError: nothing is found, faults of the list or of recordings (all together, up to ten
             lines), fewer than two classes, or a class that is lacking in a split.
     """
-    if clip_seconds is not None and not (
-        math.isfinite(clip_seconds) and clip_seconds * SAMPLE_RATE >= 1
-    ):
-        raise DataError(f"clip_seconds: {clip_seconds} is not a positive length; correct it")
+    check_clip_seconds(clip_seconds)
     path = path.expanduser()
     manifest = path if path.suffix.lower() == ".csv" else path / MANIFEST
     if manifest.is_file() or manifest == path:
@@ -75,6 +74,20 @@ def list_clips(path: Path, *, clip_seconds: float | None = None) -> Listing:
     length = clip_seconds if clip_seconds is not None else _choose_seconds(seconds, path)
     clips = fill_splits(recordings, place=path)
     return Listing(clips, clip_length=round(length * SAMPLE_RATE), required_sample_rate=None)
+
+
+def check_clip_seconds(clip_seconds: float | None) -> None:
+    """Refuse a length of clips that none can have.
+
+    Raises:
+        DataError: it is no number, shorter than a sample, or longer than `MOST_CLIP_SECONDS`.
+    """
+    # Written so that NaN, which compares false, is refused.
+    if clip_seconds is not None and not 1 / SAMPLE_RATE <= clip_seconds <= MOST_CLIP_SECONDS:
+        raise DataError(
+            f"clip_seconds: {clip_seconds:g} is not a positive length up to "
+            f"{MOST_CLIP_SECONDS:g} s; correct it"
+        )
 
 
 def _find(folder: Path) -> list[Recording]:

@@ -46,6 +46,18 @@ def read_manifest(path: Path) -> tuple[list[Recording], list[str]]:
         ) from error
 
 
+def listed_files(path: Path) -> list[Path]:
+    """Return the files that the list names, whether they are there or not; none of a bad list."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file)
+            column = [name.strip().lower() for name in next(rows, [])].index("path")
+            cells = [row[column].strip() for row in rows if len(row) > column]
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [path.parent / cell for cell in cells if cell and "\0" not in cell]
+
+
 def _columns(path: Path, header: list[str]) -> list[str]:
     columns = [name.strip().lower() for name in header]
     for name in COLUMNS:

@@ -55,8 +55,9 @@ def list_clips(folder: Path) -> Listing:
         Clips of 4 s, sorted by name within each split; files must be 16 kHz.
 
     Raises:
-        DataError: a split or a note is missing, a name is not of the layout, or examples.json
-            tells another pitch, family or instrument than the name.
+        DataError: a split or a note is missing, a name is not of the layout, examples.json
+            tells another pitch, family or instrument than the name, or an instrument of training
+            is in another split.
 
     Source: NSynth (arXiv:1704.01279); magenta.tensorflow.org/datasets/nsynth.
     """
@@ -72,6 +73,7 @@ def list_clips(folder: Path) -> Listing:
         for note in _notes(part):
             path = part / "audio" / f"{note[0]}.wav"
             clips.append(ClipFile(path, note[0], note["pitch"], note["instrument"], split))
+    _check_instruments(folder, clips)
     return Listing(
         clips, clip_length=CLIP_LENGTH, required_sample_rate=SAMPLE_RATE, class_names=PITCHES
     )
@@ -85,6 +87,16 @@ def family_of(note: str) -> str:
 def pitch_of(note: str) -> str:
     """MIDI pitch of a note's name: "049" of "bass_synthetic_068-049-025"."""
     return _parse(note, note)["pitch"]
+
+
+def _check_instruments(folder: Path, clips: list[ClipFile]) -> None:
+    trained = {clip.speaker for clip in clips if clip.split == "train"}
+    for clip in clips:
+        if clip.split != "train" and clip.speaker in trained:
+            raise DataError(
+                f"{folder}: instrument {clip.speaker} is in train and in {clip.split}, expected "
+                "in one of the two; unpack the dataset's archives again"
+            )
 
 
 def _parse(note: str, place: object) -> re.Match[str]:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from clar_sweeps.data.archive import Archive
+from clar_sweeps.data.archive import Archive, check_given_archive
 from clar_sweeps.data.download import fetch
 from clar_sweeps.data.fingerprint import fingerprint_of, hashed
 from clar_sweeps.data.source import Source
@@ -130,16 +130,22 @@ def unpack_at_hand(
 ) -> Found:
     """Return the folder at hand, or what archives at hand hold, unpacked into `work`.
 
-    What the user gave is only read. Archives are unpacked anew at each call.
+    What the user gave is only read. Archives are unpacked anew at each call; one that is named
+    as the dataset's own is compared with its checksum first.
 
     Raises:
-        DataError: an archive is damaged or holds no recordings, or the disk is too full.
+        DataError: an archive has another checksum, is damaged or holds no recordings, or the disk
+            is too full.
     """
     if at_hand.folder is not None:
         return Found(at_hand.folder, at_hand.fingerprint)
     shutil.rmtree(work, ignore_errors=True)
-    for archive in at_hand.archives:
-        _unpack_into(archive, work, progress)
+    official = {archive.file_name: archive for archive in source.archives}
+    for path in at_hand.archives:
+        if path.name in official:
+            check_given_archive(official[path.name], path, progress=progress)
+    for path in at_hand.archives:
+        _unpack_into(path, work, progress)
     place = ", ".join(str(path) for path in at_hand.archives)
     return _unpacked(work, source, place=place, archives=())
 

@@ -4,7 +4,7 @@ import shutil
 from typing import NamedTuple
 
 from clar_sweeps.data.choice import CACHE_VARIABLE, Choice, cache_root
-from clar_sweeps.data.fingerprint import count_sound_files
+from clar_sweeps.data.fingerprint import estimate_seconds, sound_files
 from clar_sweeps.data.recordings import AtHand
 from clar_sweeps.errors import DataError
 
@@ -16,11 +16,13 @@ class Needs(NamedTuple):
         download_bytes: To download.
         unpacked_bytes: Disk for recordings that are unpacked, until the cache is whole.
         cache_bytes: Disk for the cache, which stays, with clips that are made on this machine.
+        is_found: Whether the recordings are at hand, or can be downloaded or made.
     """
 
     download_bytes: int
     unpacked_bytes: int
     cache_bytes: int
+    is_found: bool = True
 
     @property
     def disk_bytes(self) -> int:
@@ -46,6 +48,9 @@ def gigabytes(num_bytes: int) -> str:
 def needs_of(choice: Choice, at_hand: AtHand | None, clip_seconds: float | None) -> Needs:
     """Return what the preparation takes from what is at hand, or from a download where nothing is.
 
+    Of the user's own recordings it is guessed from the sizes of their files, unless
+    `clip_seconds` says how long the clips become.
+
     Args:
         choice: The dataset.
         at_hand: Its recordings on this machine.
@@ -55,14 +60,20 @@ def needs_of(choice: Choice, at_hand: AtHand | None, clip_seconds: float | None)
     unpacked = source.unpacked_bytes
     cache = source.cache_bytes(source.num_clips or 0, clip_seconds)
     if at_hand is None:
-        return Needs(source.download_bytes, unpacked, cache + source.made_bytes)
+        is_found = source.layout is None or bool(source.archives)
+        return Needs(source.download_bytes, unpacked, cache + source.made_bytes, is_found)
     if at_hand.folder is None:
         # Archives that are smaller than the official ones hold less.
         size = sum(path.stat().st_size for path in at_hand.archives)
+        if not source.archives:
+            return Needs(0, size, size)
         share = min(1.0, size / max(1, source.download_bytes))
         return Needs(0, round(share * unpacked), round(share * cache))
-    found = count_sound_files(at_hand.folder)
-    return Needs(0, 0, source.cache_bytes(min(found, source.num_clips or found), clip_seconds))
+    files = sound_files(at_hand.folder)
+    num_clips = min(len(files), source.num_clips or len(files))
+    if source.clip_seconds is None and clip_seconds is None:
+        clip_seconds = estimate_seconds(files)
+    return Needs(0, 0, source.cache_bytes(num_clips, clip_seconds))
 
 
 def check_disk(choice: Choice, wanted: Needs) -> None:
@@ -71,6 +82,8 @@ def check_disk(choice: Choice, wanted: Needs) -> None:
     Raises:
         DataError: it has.
     """
+    if choice.source.num_clips is None:
+        return  # A guess refuses nobody: unpacking and decoding know their sizes, and look.
     # What an earlier call has downloaded is on the disk already.
     there = sum(path.stat().st_size for path in choice.work.rglob("*") if path.is_file())
     free = free_bytes()

@@ -9,13 +9,16 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from clar_sweeps.errors import DataError
 
 Progress = Callable[[str, int, int], None]
 
 _BLOCK_BYTES = 2**20
+# Two blocks of zeros end a tar, and tarfile reads in records.
+_TAR_END = bytes(2 * tarfile.BLOCKSIZE)
+_KEPT_BYTES = 2 * tarfile.RECORDSIZE
 # Left free on the disk, so that an archive cannot fill it to the last byte.
 _RESERVE_BYTES = 2**26
 _DAMAGE = (
@@ -124,9 +127,10 @@ def _zip_entries(archive: Path, folder: Path) -> Iterator[Entry]:
 
 
 def _tar_entries(archive: Path) -> Iterator[Entry]:
-    with archive.open("rb") as raw, _uncompressed(raw) as content:
+    with archive.open("rb") as raw, _uncompressed(raw) as stream:
+        content = _Tail(stream)
         # "|": in one pass, so that the position in the archive tells how far it is.
-        with tarfile.open(fileobj=content, mode="r|") as file:
+        with tarfile.open(fileobj=cast(IO[bytes], content), mode="r|") as file:
             for member in file:
                 if member.isdir():
                     continue
@@ -137,8 +141,29 @@ def _tar_entries(archive: Path) -> Iterator[Entry]:
                     open=lambda member=member: file.extractfile(member),  # type: ignore[misc]
                     position=raw.tell,
                 )
-        while content.read(_BLOCK_BYTES):
+        # A tar that was cut between two members, or has a damaged one, ends the loop as well.
+        content.read(len(_TAR_END))
+        if not content.since(file.offset).startswith(_TAR_END):
+            raise tarfile.ReadError("no end of the archive behind its last file")
+        while stream.read(_BLOCK_BYTES):
             pass  # to the end, where gzip has its checksum
+
+
+class _Tail:
+    """A stream that remembers what it gave last."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._position, self._kept = stream, 0, b""
+
+    def read(self, size: int) -> bytes:
+        block = self._stream.read(size)
+        self._position += len(block)
+        self._kept = (self._kept + block)[-_KEPT_BYTES:]
+        return block
+
+    def since(self, position: int) -> bytes:
+        """What was given from a position on, which was read not long ago."""
+        return self._kept[max(0, len(self._kept) - (self._position - position)) :]
 
 
 def _uncompressed(raw: io.BufferedReader) -> IO[bytes]:

@@ -6,13 +6,14 @@ import json
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from clar_sweeps.data.decoding import SAMPLE_RATE
@@ -20,6 +21,7 @@ from clar_sweeps.data.metadata import METADATA_FILE, read_metadata, write_metada
 from clar_sweeps.data.samples_file import (
     SAMPLES_FILE,
     Samples,
+    SamplesFile,
     file_sha256,
     map_samples,
     read_rows,
@@ -98,6 +100,7 @@ class Waveforms:
         sample_rate: Hz.
         digest: sha256 over samples, labels, splits, speakers and names, in hex.
         samples_path: The array file behind `samples`.
+        opened: That file; opened here where none is given.
     """
 
     samples: Samples
@@ -109,6 +112,11 @@ class Waveforms:
     sample_rate: int
     digest: str
     samples_path: Path
+    opened: SamplesFile | None = None
+
+    def __post_init__(self) -> None:
+        if self.opened is None:
+            object.__setattr__(self, "opened", SamplesFile(self.samples_path))
 
     def indices(self, split: Split) -> NDArray[np.int64]:
         """Return the ascending positions of the clips of one split, as int64."""
@@ -130,9 +138,11 @@ class Waveforms:
 
         Raises:
             IndexError: a position is not in [0, clips).
-            DataError: the file has changed since it was opened.
+            DataError: the file has changed since it was opened. One that took its place does not
+                matter.
         """
-        return read_rows(self.samples_path, self.samples, clips)
+        assert self.opened is not None
+        return read_rows(self.opened, self.samples, clips)
 
     def with_classes(
         self, class_of: Callable[[str], str], class_names: Sequence[str]
@@ -180,9 +190,11 @@ def build_cache(
     """
     # Without the lock where the cache stands, so that it may lie on a disk that is read only.
     with contextlib.suppress(DataError):
-        return open_cache(folder, remedy=remedy, fingerprint=fingerprint)
+        waveforms = open_cache(folder, remedy=remedy, fingerprint=fingerprint)
+        _delete_stale(folder)
+        return waveforms
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    with FileLock(_lock_file(folder)):
         if folder.exists():
             try:
                 return open_cache(folder, remedy=remedy, fingerprint=fingerprint)
@@ -195,9 +207,7 @@ def build_cache(
             if not any(source.iterdir()):
                 source.rmdir()
             # Rename last: a killed or failed preparation leaves what was there before.
-            if folder.exists():
-                shutil.rmtree(folder)
-            partial.rename(folder)
+            _put_in_place(partial, folder)
         return open_cache(folder, remedy=remedy)
 
 
@@ -217,7 +227,8 @@ def open_cache(folder: Path, *, remedy: str, fingerprint: str = "") -> Waveforms
                 f"cache {folder}: made from other recordings than are there now; run '{remedy}'"
             )
         return _open(folder, metadata)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    # RecursionError: of json, where brackets are nested too deep.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
         raise _damaged(folder, str(error), remedy) from error
 
 
@@ -241,14 +252,44 @@ def _damaged(folder: Path, reason: str, remedy: str) -> DataError:
     return DataError(f"cache {folder}: damaged: {reason}; delete the folder and run '{remedy}'")
 
 
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _partial_prefix(folder: Path) -> str:
+    return f".{folder.name}.partial-"
+
+
+def _stale(folder: Path) -> list[Path]:
+    """What a killed preparation left beside `folder`, where the caller holds the lock."""
+    return list(folder.parent.glob(f"{_partial_prefix(folder)}*"))
+
+
+def _delete_stale(folder: Path) -> None:
+    """Delete what a killed preparation left, unless another process is preparing."""
+    if not _stale(folder):
+        return
+    with contextlib.suppress(Timeout, OSError), FileLock(_lock_file(folder), timeout=0):
+        for stale in _stale(folder):
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Rename `partial` to `folder`; what was there goes last, since to delete it takes time."""
+    old = partial.with_name(f"{partial.name}-old")
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
     """Folder beside `folder` to write in; removed on an error, and at the next try on a kill."""
-    prefix = f".{folder.name}.partial-"
-    for stale in folder.parent.glob(f"{prefix}*"):
+    for stale in _stale(folder):
         shutil.rmtree(stale, ignore_errors=True)
     # A name of its own each time: a worker that outlives its parent must not write in ours.
-    partial = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    partial = Path(tempfile.mkdtemp(prefix=_partial_prefix(folder), dir=folder.parent))
     partial.chmod(0o755)
     try:
         yield partial
@@ -258,6 +299,7 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 def _write(folder: Path, listing: Listing, fingerprint: str, progress: Progress | None) -> None:
     clips = listing.clips
+    _check_splits(folder, clips)
     class_names = listing.class_names or tuple(sorted({clip.class_name for clip in clips}))
     label_of = {name: label for label, name in enumerate(class_names)}
     checksum = write_samples(
@@ -287,9 +329,21 @@ def _write(folder: Path, listing: Listing, fingerprint: str, progress: Progress 
     write_metadata(folder, content)
 
 
+def _check_splits(folder: Path, clips: list[ClipFile]) -> None:
+    counts = Counter(clip.split for clip in clips)
+    if empty := [split for split in SPLITS if not counts[split]]:
+        place = clips[0].path.parents[1] if clips else folder
+        there = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
+        raise DataError(
+            f"clips of {place}: none is in split {', '.join(empty)} ({there}), expected some in "
+            "each; restore recordings and lists from the dataset's archive"
+        )
+
+
 def _open(folder: Path, metadata: dict[str, Any]) -> Waveforms:
+    opened = SamplesFile(folder / SAMPLES_FILE)
     return Waveforms(
-        samples=map_samples(folder / SAMPLES_FILE, tuple(metadata["shape"])),
+        samples=map_samples(opened, tuple(metadata["shape"])),
         labels=np.array(metadata["labels"], dtype=np.int64),
         splits=tuple(metadata["splits"]),
         speakers=tuple(metadata["speakers"]),
@@ -297,5 +351,6 @@ def _open(folder: Path, metadata: dict[str, Any]) -> Waveforms:
         class_names=tuple(metadata["class_names"]),
         sample_rate=metadata["sample_rate"],
         digest=metadata["digest"],
-        samples_path=folder / SAMPLES_FILE,
+        samples_path=opened.path,
+        opened=opened,
     )

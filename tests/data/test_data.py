@@ -1,5 +1,6 @@
 """Datasets by name: prepare, load, verify, and the folders that the environment names."""
 
+import re
 import subprocess
 import sys
 from functools import partial
@@ -126,6 +127,16 @@ def test_a_folder_of_another_dataset_is_refused() -> None:
 def test_clip_seconds_of_a_dataset_with_its_own_are_refused(cache: Path) -> None:
     with pytest.raises(DataError, match="clip_seconds: 2 is given, but clips of fsdd have 1 s"):
         data.prepare("fsdd", clip_seconds=2.0)
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e-09", "1e+300", "601"])
+def test_clip_seconds_that_no_clip_has_are_refused(
+    cache: Path, tmp_path: Path, seconds: str
+) -> None:
+    message = re.escape(f"clip_seconds: {seconds} is not a positive length up to 600 s; correct")
+    for call in (data.needs, data.prepare):
+        with pytest.raises(DataError, match=message):
+            call("folder", folder="mine", source=tmp_path, clip_seconds=float(seconds))
 
 
 def test_a_source_of_a_dataset_that_is_made_here_is_refused(cache: Path, tmp_path: Path) -> None:

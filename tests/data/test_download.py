@@ -4,6 +4,7 @@ import hashlib
 import logging
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from archive_server import ArchiveServer, Fault
@@ -147,6 +148,28 @@ def test_a_file_of_another_size_begins_anew_also_without_an_etag(
     server.files["/tones.tar.gz"] = CONTENT
     assert is_whole(archive, tmp_path)
     assert starts(server) == [200_002, 0]
+
+
+@pytest.mark.parametrize("known", [{"checksum": None}, {"is_fixed": False}])
+def test_a_file_without_a_version_or_a_fixed_checksum_begins_anew(
+    archive: Archive, server: ArchiveServer, tmp_path: Path, known: dict[str, Any]
+) -> None:
+    unsure = archive._replace(**known)
+    server.files["/tones.tar.gz"] = CONTENT[::-1]
+    server.faults.extend(["cut", *["cut at once"] * (TRIES - 1)])
+    assert starts(server) == []
+    with_etag = refusal(unsure, tmp_path / "with")
+    assert "200,000 bytes are kept" in with_etag
+    server.etag = ""
+    server.faults.extend(["cut"] * TRIES)
+    message = refusal(unsure, tmp_path / "without")
+    assert message.endswith("check the network and run it again, or give the archive as --source")
+    starts(server)
+    # Of the same size: only its bytes differ.
+    server.files["/tones.tar.gz"] = CONTENT
+    server.faults.append("cut")
+    assert is_whole(unsure, tmp_path / "without")
+    assert starts(server) == [0, 0]
 
 
 def test_a_server_that_ignores_ranges_sends_all_again(

@@ -275,7 +275,7 @@ def test_length_of_clips_can_be_given(tmp_path: Path) -> None:
     record_classes(tmp_path, {"a": 3, "b": 3})
     assert list_clips(tmp_path, clip_seconds=2.5).clip_length == 40_000
     for faulty in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(DataError, match=f"clip_seconds: {faulty} is not a positive length"):
+        with pytest.raises(DataError, match=f"clip_seconds: {faulty:g} is not a positive length"):
             list_clips(tmp_path, clip_seconds=faulty)
 
 

@@ -134,6 +134,16 @@ def test_a_missing_note_is_named(folder: Path) -> None:
         list_clips(folder)
 
 
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_an_instrument_of_training_in_another_split_is_refused(folder: Path, split: str) -> None:
+    note = "bass_synthetic_000-037-025"
+    part = folder / f"nsynth-{split}"
+    shutil.copy(part / "audio" / f"{NOTES[split][0]}.wav", part / "audio" / f"{note}.wav")
+    (part / "examples.json").write_text(json.dumps({note: entry_of(note)}))
+    with pytest.raises(DataError, match=f"bass_synthetic_000 is in train and in {split}, expected"):
+        list_clips(folder)
+
+
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", "{", '{"a": 1}'])
 def test_an_index_that_is_none_is_refused(folder: Path, text: str | None) -> None:
     index = folder / "nsynth-valid" / "examples.json"
@@ -173,12 +183,26 @@ def write_archives(folder: Path, target: Path) -> None:
             file.add(folder / f"nsynth-{split}", f"nsynth-{split}")
 
 
+def know_checksums(archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the archives in a folder for the official ones."""
+    source = data.DATASETS["nsynth11"]
+    official = tuple(
+        archive._replace(checksum=f"md5:{hashlib.md5(content).hexdigest()}")
+        for archive in source.archives
+        for content in [(archives / archive.file_name).read_bytes()]
+    )
+    monkeypatch.setitem(data.DATASETS, "nsynth11", source._replace(archives=official))
+
+
 def test_a_folder_of_the_three_archives_is_enough(
-    cache: Path, folder: Path, tmp_path: Path
+    cache: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = data.prepare("nsynth11", source=folder).digest
     shutil.rmtree(cache)
     write_archives(folder, tmp_path / "archives")
+    with pytest.raises(DataError, match=r"train\.jsonwav\.tar\.gz: md5 of .* expected fde6665a"):
+        data.prepare("nsynth11", source=tmp_path / "archives")
+    know_checksums(tmp_path / "archives", monkeypatch)
     assert data.prepare("nsynth11", source=tmp_path / "archives").digest == given
     assert len(list((tmp_path / "archives").iterdir())) == 3
     assert list((cache / "downloads").iterdir()) == []

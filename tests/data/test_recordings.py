@@ -17,7 +17,7 @@ from archive_server import ArchiveServer
 
 from clar_sweeps import data
 from clar_sweeps.data import download, fsdd, space
-from clar_sweeps.data.fingerprint import count_sound_files, fingerprint_of
+from clar_sweeps.data.fingerprint import fingerprint_of, sound_files
 from clar_sweeps.errors import DataError
 
 TOP = "free-spoken-digit-dataset-1.0.10"
@@ -199,6 +199,35 @@ def test_a_given_archive_stays_and_its_unpacked_files_go(cache: Path, archive: P
     assert phases == []
 
 
+def test_a_given_archive_of_the_official_name_is_compared_with_its_checksum(
+    cache: Path,
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = data.DATASETS["fsdd"]
+
+    def know(checksum: str, *, is_fixed: bool) -> None:
+        known = fsdd.ARCHIVE._replace(checksum=checksum, is_fixed=is_fixed)
+        monkeypatch.setitem(data.DATASETS, "fsdd", source._replace(archives=(known,)))
+
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    know("md5:" + "0" * 32, is_fixed=True)
+    message = refusal(source=archive)
+    size = archive.stat().st_size
+    assert message.startswith(f"{archive}: md5 of {size:,} bytes is {md5}, expected {'0' * 32} as")
+    assert archive.exists()
+    know("md5:" + "0" * 32, is_fixed=False)
+    with caplog.at_level(logging.WARNING):
+        data.prepare("fsdd", source=archive)
+    assert f"{archive}: md5 is {md5}, not {'0' * 32} as in earlier copies" in caplog.text
+    shutil.rmtree(data.cache_folder("fsdd"))
+    know(f"md5:{md5}", is_fixed=True)
+    phases: list[str] = []
+    data.prepare("fsdd", source=archive, progress=lambda phase, *_: phases.append(phase.split()[0]))
+    assert list(dict.fromkeys(phases)) == ["check", "unpack", "decode"]
+
+
 def test_an_archive_below_the_data_folder_is_found(
     cache: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +361,14 @@ def test_own_recordings_are_prepared_and_their_length_is_part_of_the_cache(
     assert data.prepared_folders() == ["mine"]
     assert data.is_prepared("folder", folder="mine")
     assert not data.is_prepared("folder", folder="yours")
+    shutil.rmtree(tmp_path / "mine")
+    assert prepared_length(0.25) == 4_000
+    with pytest.raises(DataError) as caught:
+        prepared_length(0.5)
+    assert str(caught.value) == (
+        f"clip_seconds: 0.5 is given, but clips of {cache}/folder-mine-v1 have 0.25 s and their "
+        "recordings are not at hand; give them as --source, or leave it out"
+    )
 
 
 def test_own_recordings_come_from_an_archive_or_a_list(cache: Path, tmp_path: Path) -> None:
@@ -373,4 +410,65 @@ def test_links_that_lead_up_or_nowhere_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / "up").symlink_to(tmp_path)
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     assert fingerprint_of(tmp_path) == fingerprint_of(tmp_path)
-    assert count_sound_files(tmp_path) == 1
+    assert sound_files(tmp_path) == [f"{tmp_path}/a.wav"]
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "list.csv"])
+def test_a_fingerprint_changes_with_the_files_that_a_list_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "a.wav").write_bytes(b"12")
+    (tmp_path / "own" / name).write_text("label,Path\ndog,../a.wav\ncat,../b.wav\n")
+    # A manifest is taken with its folder, any other list is named itself.
+    place = tmp_path / "own" if name == "manifest.csv" else tmp_path / "own" / name
+    seen = [fingerprint_of(place)]
+    (tmp_path / "c.wav").touch()
+    assert fingerprint_of(place) == seen[0]
+    (tmp_path / "a.wav").write_bytes(b"123")
+    seen.append(fingerprint_of(place))
+    (tmp_path / "b.wav").touch()
+    seen.append(fingerprint_of(place))
+    assert len(set(seen)) == 3
+    for text in (b"", b"a,b\n", b"path,label\n\xff,a\n", b'path,label\n"a.wav,a\n', b"path\n\0\n"):
+        (tmp_path / "own" / name).write_bytes(text)
+        seen.append(fingerprint_of(place))
+    assert len(set(seen)) == 8
+
+
+def test_sounds_that_change_behind_a_list_are_prepared_again(cache: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        for index in range(3):
+            tone = np.full(100, 1 + index, dtype=np.int16)
+            soundfile.write(tmp_path / f"{name}{index}.wav", tone, 16_000)
+    lines = "".join(f"{name}{index}.wav,{name}\n" for name in "ab" for index in range(3))
+    (tmp_path / "list.csv").write_text(f"path,label\n{lines}")
+    first = data.prepare("folder", folder="mine", source=tmp_path / "list.csv")
+    soundfile.write(tmp_path / "a0.wav", np.full(200, 9, dtype=np.int16), 16_000)
+    again = data.prepare("folder", folder="mine", source=tmp_path / "list.csv")
+    assert again.samples[0, 0] == 9 != first.samples[0, 0]
+
+
+def test_needs_of_own_recordings_are_guessed_or_follow_from_the_length(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "data" / "birds"
+    for name in ("lark", "wren"):
+        (own / name).mkdir(parents=True)
+        for index in range(5):
+            tone = np.zeros(32_000, dtype=np.int16)
+            soundfile.write(own / name / f"{index}.wav", tone, 16_000)
+    (own / "lark" / "long.mp3").write_bytes(bytes(10**6))
+    monkeypatch.delenv(data.DATA_VARIABLE, raising=False)
+    assert data.needs("folder", folder="birds") == data.Needs(0, 0, 0, is_found=False)
+    monkeypatch.setenv(data.DATA_VARIABLE, str(own.parent))
+    assert data.needs("folder", folder="larks") == data.Needs(0, 0, 0, is_found=False)
+    assert data.needs("folder", folder="birds") == data.Needs(0, 0, 11 * 320_000)
+    half = data.needs("folder", folder="birds", clip_seconds=0.5)
+    assert half == data.Needs(0, 0, 11 * 16_000)
+    (own / "lark" / "long.mp3").unlink()
+    guessed = data.needs("folder", folder="birds").cache_bytes
+    assert guessed == pytest.approx(10 * 64_000, rel=0.01)
+    (own / "manifest.csv").write_text("path,label\nlark/0.wav,a\n")
+    assert data.needs("folder", folder="birds").cache_bytes == guessed // 10
+    archive = Path(shutil.make_archive(str(tmp_path / "birds"), "zip", own))
+    size = archive.stat().st_size
+    assert data.needs("folder", folder="birds", source=archive) == data.Needs(0, size, size)

@@ -144,6 +144,32 @@ def test_an_archive_that_was_cut_is_refused(
     assert "damaged (" in refusal(archive, tmp_path / "out")
 
 
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+@pytest.mark.parametrize("num_files", [1, 2, 25])
+def test_a_tar_that_was_cut_between_two_files_is_refused(
+    tmp_path: Path, packed: Callable[[bytes], bytes], num_files: int
+) -> None:
+    # The last that is left ends in zeros, as the archive itself would.
+    name, content = "silence.wav", bytes(50_000)
+    header = member(name, size=len(content)).tobuf()
+    files = num_files * (header + content.ljust(-(-len(content) // 512) * 512, b"\0"))
+    archive = tmp_path / "set.tar"
+    for num_zero_blocks in (0, 1):
+        archive.write_bytes(packed(files + bytes(512 * num_zero_blocks)))
+        assert "no end of the archive behind its last file" in refusal(archive, tmp_path / "out")
+    archive.write_bytes(packed(files + bytes(1024)))
+    unpack(archive, tmp_path / "out")
+    assert content_of(tmp_path / "out") == {name: content}
+
+
+def test_a_tar_with_a_damaged_header_within_is_refused(tmp_path: Path) -> None:
+    archive = write_tar(tmp_path / "set.tar", mode="w")
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"./set/index.csv")] ^= 1
+    archive.write_bytes(content)
+    assert "no end of the archive behind its last file" in refusal(archive, tmp_path / "out")
+
+
 @pytest.mark.parametrize("write", [write_tar, write_zip])
 def test_an_archive_with_a_wrong_byte_is_refused(
     tmp_path: Path, write: Callable[[Path], Path]

@@ -1,5 +1,6 @@
 """The cache: written aside, verified when opened, refused when damaged."""
 
+import gc
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import soundfile
 from clar_sweeps.data.waveforms import (
     METADATA_FILE,
     SAMPLES_FILE,
+    SPLITS,
     ClipFile,
     Listing,
     Split,
@@ -126,6 +128,43 @@ def test_samples_of_another_shape_are_refused(folder: Path) -> None:
     assert "is int16 (6, 9), expected int16 (6, 10)" in refusal(folder)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(b"{'descr': '<i2', 'fortran_order': False, (((", b"{'descr'\n  \n 'x", b"(" * 118),
+        *(b"{'descr': '<i2', 'fortran_order': False, 'shape': (6, 10, ), 'more': 1}", b"", b"\xff"),
+    ],
+)
+def test_a_damaged_header_is_refused_and_made_again(folder: Path, header: bytes) -> None:
+    expected = open_cache(folder, remedy=REMEDY).digest
+    with (folder / SAMPLES_FILE).open("r+b") as file:
+        file.seek(10)
+        file.write(header.ljust(118))
+    assert "damaged: " in refusal(folder)
+    with pytest.raises(DataError, match=r"damaged: .*; delete the folder and run"):
+        verify_cache(folder, remedy=REMEDY)
+    assert build_cache(folder, tiny_listing, remedy=REMEDY).digest == expected
+
+
+@pytest.mark.parametrize("magic", [b"PK\x03\x04", b"\x80\x04K\x01", b"\x93NUMPY\x02"])
+def test_an_array_file_of_another_kind_is_refused(folder: Path, magic: bytes) -> None:
+    with (folder / SAMPLES_FILE).open("r+b") as file:
+        file.write(magic)
+    assert "damaged: " in refusal(folder)
+
+
+def test_rows_that_lie_in_columns_are_refused(folder: Path) -> None:
+    np.save(folder / SAMPLES_FILE, np.zeros((6, 10), dtype=np.int16, order="F"))
+    assert "is an array of another form, expected rows" in refusal(folder)
+
+
+def test_metadata_nested_too_deep_are_refused_and_made_again(folder: Path) -> None:
+    expected = open_cache(folder, remedy=REMEDY).digest
+    (folder / METADATA_FILE).write_text("[" * 100_000)
+    assert "damaged: maximum recursion depth exceeded" in refusal(folder)
+    assert build_cache(folder, tiny_listing, remedy=REMEDY).digest == expected
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 0}'])
 def test_metadata_that_are_no_metadata_are_refused(folder: Path, text: str) -> None:
     (folder / METADATA_FILE).write_text(text)
@@ -169,6 +208,18 @@ def test_clips_that_differ_from_their_manifest_are_refused(tmp_path: Path) -> No
     assert not (tmp_path / "tiny").exists()
 
 
+@pytest.mark.parametrize("empty", SPLITS)
+def test_a_split_without_clips_is_refused(tmp_path: Path, empty: Split) -> None:
+    def listing(source: Path) -> Listing:
+        whole = tiny_listing(source)
+        return whole._replace(clips=[clip for clip in whole.clips if clip.split != empty])
+
+    message = rf"clips of .*: none is in split {empty} \(.*0 {empty}.*\), expected some in each; re"
+    with pytest.raises(DataError, match=message):
+        build_cache(tmp_path / "tiny", listing, remedy=REMEDY)
+    assert not (tmp_path / "tiny").exists()
+
+
 def test_failed_preparation_leaves_nothing(tmp_path: Path) -> None:
     def broken(source: Path) -> Listing:
         listing = tiny_listing(source)
@@ -200,6 +251,31 @@ build_cache(Path(sys.argv[1]), die, remedy="")
     tiny: Waveforms = build_cache(folder, tiny_listing, remedy=REMEDY)
     assert len(tiny.samples) == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny", "tiny.lock"]
+
+
+def test_a_kill_while_the_old_cache_is_deleted_leaves_the_one_made_last(folder: Path) -> None:
+    program = """
+import os, shutil, signal, sys
+from pathlib import Path
+from test_waveforms import REMEDY, build_cache, tiny_listing
+
+deleted = shutil.rmtree
+
+def die_at_a_cache(path, **options):
+    if (Path(path) / "metadata.json").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    deleted(path, **options)
+
+shutil.rmtree = die_at_a_cache
+build_cache(Path(sys.argv[1]), tiny_listing, remedy=REMEDY, fingerprint="other")
+"""
+    command = [sys.executable, "-c", program, str(folder)]
+    killed = subprocess.run(command, check=False, cwd=Path(__file__).parent)
+    assert killed.returncode == -signal.SIGKILL
+    open_cache(folder, remedy=REMEDY, fingerprint="other")
+    assert len(list(folder.parent.glob(".tiny.*"))) == 1
+    build_cache(folder, tiny_listing, remedy=REMEDY, fingerprint="other")
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["tiny", "tiny.lock"]
 
 
 def test_progress_ends_at_the_number_of_clips(tmp_path: Path) -> None:
@@ -238,6 +314,39 @@ def test_read_says_that_the_file_became_shorter(folder: Path) -> None:
         tiny.read(np.array([5]))
 
 
+def test_read_gives_the_clips_that_were_opened_also_when_the_cache_is_made_again(
+    folder: Path,
+) -> None:
+    def others(source: Path) -> Listing:
+        listing = tiny_listing(source)
+        for clip in listing.clips:
+            soundfile.write(clip.path, np.full(10, 99, dtype=np.int16), 16_000)
+        return listing
+
+    old = open_cache(folder, remedy=REMEDY)
+    renamed = old.with_classes(lambda _: "a", ("a",))
+    new = build_cache(folder, others, remedy=REMEDY, fingerprint="others")
+    for waveforms in (old, renamed):
+        assert (
+            waveforms.read(np.array([4])).tolist() == [[4] * 10] == [waveforms.samples[4].tolist()]
+        )
+    assert new.read(np.array([4])).tolist() == [[99] * 10]
+
+
+def test_the_file_is_closed_with_the_last_that_reads_it(folder: Path) -> None:
+    def num_open() -> int:
+        samples = os.path.realpath(folder / SAMPLES_FILE)
+        return sum(os.path.realpath(one) == samples for one in Path("/proc/self/fd").iterdir())
+
+    renamed = open_cache(folder, remedy=REMEDY).with_classes(lambda _: "a", ("a",))
+    gc.collect()
+    assert renamed.read(np.array([3])).tolist() == [[3] * 10]
+    assert num_open() > 0
+    del renamed
+    gc.collect()
+    assert num_open() == 0
+
+
 def test_threads_read_at_once_and_get_their_own_rows(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).integers(-9, 9, (100, 2_000)).astype(np.int16)
 
@@ -245,7 +354,7 @@ def test_threads_read_at_once_and_get_their_own_rows(tmp_path: Path) -> None:
         clips = []
         for index, row in enumerate(samples):
             soundfile.write(source / f"{index}.wav", row, 16_000)
-            clips.append(ClipFile(source / f"{index}.wav", f"{index}", "a", "b", "train"))
+            clips.append(ClipFile(source / f"{index}.wav", f"{index}", "a", "b", SPLITS[index % 3]))
         return Listing(clips, clip_length=2_000, required_sample_rate=16_000)
 
     big = build_cache(tmp_path / "big", listing, remedy=REMEDY)

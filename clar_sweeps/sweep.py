@@ -5,6 +5,7 @@ together, and seeds. The grid is expanded here, without Ray: `plan` is a dry run
 an upgrade of the executor, and a report can show the cell that never ran.
 """
 
+import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ from clar_sweeps.config import (
 )
 from clar_sweeps.errors import ConfigError, RecordError
 from clar_sweeps.faults import Fault, Frozen, parse
+
+# Characters of a run folder's name.
+_LONGEST_NAME = 100
 
 Place = tuple[str | int, ...]
 # Settings of one trial: the value of each field and where in the file it stands.
@@ -392,7 +396,12 @@ def _at_source(fault: Fault, settings: Settings) -> Fault:
 def _run_name(name: str, overrides: Iterable[str]) -> str:
     """Name of the run folder: an override makes another experiment, so another folder."""
     changes = [re.sub(r"[^A-Za-z0-9._=-]+", "-", text).strip("-") for text in sorted(overrides)]
-    return "_".join([name, *changes])
+    whole = "_".join([name, *changes])
+    if len(whole) <= _LONGEST_NAME:
+        return whole
+    # Cut where a file system would refuse it; the hash keeps two long names apart.
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"{whole[: _LONGEST_NAME - len(digest) - 1]}_{digest}"
 
 
 def plan_to_json(sweep: Sweep) -> dict[str, Any]:

@@ -276,3 +276,17 @@ def test_a_value_that_a_zip_does_not_have_is_a_fault(tmp_path: Path) -> None:
     assert str(told.value) == (
         "--set dataset: 'fsdd' is not among the values that go with batch_size; set batch_size too"
     )
+
+
+def test_a_long_name_of_a_run_is_cut_and_stays_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(ZIPPED)
+    long = ["features.n_fft=2048", "features.window_length=512", "features.num_bands=128"]
+    long += [f"{name}=0.001" for name in ("learning_rate", "weight_decay", "temperature")]
+    one, other = (
+        load_sweep(path, overrides=[*long, f"epochs={epochs}", "warmup_epochs=0"]).name
+        for epochs in (5, 6)
+    )
+    assert len(one) == len(other) == 100
+    assert one != other
+    assert one.startswith("zipped_epochs=5_features.n_fft=2048")

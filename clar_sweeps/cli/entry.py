@@ -79,7 +79,7 @@ def command(
                 code = _complain(f"{where}{error.strerror or error}; {remedy}")
             except KeyboardInterrupt:
                 print(
-                    "interrupted; the same command goes on from the last checkpoints",
+                    "interrupted; the same command goes on from what was kept",
                     file=sys.stderr,
                 )
                 code = 130

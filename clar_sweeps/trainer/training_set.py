@@ -39,6 +39,8 @@ class TrainingSet:
         self.seed = config.seed
         train = waveforms.indices("train")
         self.labelled = _choose(config, waveforms, train)
+        if self.labelled is not None:
+            _warn_of_lacking_classes(config, waveforms, self.labelled)
         labels, clips = waveforms.labels, train
         if self.labelled is not None:
             chosen = train[self.labelled.positions]
@@ -93,6 +95,21 @@ def _choose(
     )
 
 
+def _warn_of_lacking_classes(
+    config: TrialConfig, waveforms: Waveforms, labelled: LabelledClips
+) -> None:
+    seen, of = labelled.manifest["num_classes"], len(waveforms.class_names)
+    if seen < of:
+        logger.warning(
+            "label_fraction %g: the %d labelled clips show %d of %d classes; label_subset "
+            "stratified shows them all",
+            config.label_fraction,
+            labelled.manifest["num_clips"],
+            seen,
+            of,
+        )
+
+
 def _steps(config: TrialConfig, num_clips: int) -> tuple[int, int]:
     """Steps with a complete batch over so many clips, and all steps."""
     batch_size = min(config.batch_size, num_clips)
@@ -105,7 +122,8 @@ def _steps(config: TrialConfig, num_clips: int) -> tuple[int, int]:
 def _check(config: TrialConfig, *, num_clips: int, batch_size: int) -> None:
     needed = 2 * (config.negative_shards or 1)
     if batch_size < needed:
-        of = "labelled clips" if config.label_subset else "training clips"
+        of = "labelled" if config.label_subset else "training"
+        of += " clip" if num_clips == 1 else " clips"
         remedy = "raise label_fraction" if config.label_subset else "take a larger dataset"
         raise ConfigError(
             f"dataset {config.dataset}: a step has {num_clips} {of}, expected at least {needed}; "

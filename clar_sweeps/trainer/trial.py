@@ -11,6 +11,7 @@ import torch
 
 from clar_sweeps import data, provenance, records
 from clar_sweeps.config import Trial
+from clar_sweeps.data import SPLITS
 from clar_sweeps.errors import CheckpointError, DivergedError, RunLockedError
 from clar_sweeps.trainer.trainer import Epoch, Trainer
 
@@ -126,6 +127,7 @@ def _what_was_run(trainer: Trainer) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "precision": str(trainer.autocast_dtype or torch.float32).removeprefix("torch."),
         "dataset_digest": trainer.waveforms.digest,
+        "clips": {split: len(trainer.waveforms.indices(split)) for split in SPLITS},
         "train_clips": len(training_set.clips),
         "batch_size": training_set.batch_size,
         "steps_per_epoch": training_set.steps_per_epoch,

@@ -16,7 +16,7 @@ from clar_sweeps.sweep import Sweep, plan_from_json, plan_to_json
 PLAN = "plan.json"
 OWNER = "run.json"
 # What a run that was killed early may have left without a plan.
-_OURS = {OWNER, "run.log", "ray.log", "trials", "untrained"}
+_OURS = {OWNER, "run.log", "ray.log", "trials", "untrained", "report"}
 
 # Ended, but not with a result: taken up again on request only.
 UNSUCCESSFUL: tuple[State, ...] = ("failed", "diverged")

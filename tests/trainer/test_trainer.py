@@ -161,6 +161,7 @@ def test_a_trial_leaves_its_whole_record(digits: Waveforms, tmp_path: Path) -> N
     assert [row["epoch"] for row in record.history if "test_top1" in row] == [2, 4]
     assert record.summary["metrics"]["test_top1"] == record.history[-1]["test_top1"]
     assert record.summary["provenance"]["dataset_digest"] == digits.digest
+    assert record.summary["provenance"]["clips"] == {"train": 160, "valid": 40, "test": 40}
     assert record.summary["cost"]["train_seconds"] > 0
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
 

@@ -77,7 +77,7 @@ def test_a_batch_larger_than_the_clips_takes_them_all(
 
 def test_too_few_labels_are_refused(digits: Waveforms) -> None:
     config = tiny_config(method="supervised", label_fraction=0.001)
-    with pytest.raises(ConfigError, match=r"1 labelled clips, expected at least 2; raise label_fr"):
+    with pytest.raises(ConfigError, match=r"1 labelled clip, expected at least 2; raise label_fr"):
         TrainingSet(config, digits)
 
 
@@ -96,3 +96,11 @@ def test_an_untrained_encoder_needs_no_batch(
 ) -> None:
     TrainingSet(tiny_config().untrained(), digits)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("subset", "warned"), [("plain", True), ("stratified", False)])
+def test_classes_that_no_label_shows_are_told(
+    digits: Waveforms, caplog: pytest.LogCaptureFixture, subset: str, warned: bool
+) -> None:
+    TrainingSet(tiny_config(method="clar", label_fraction=0.05, label_subset=subset), digits)
+    assert ("of 10 classes" in caplog.text) is warned

@@ -38,11 +38,10 @@ class TrainingSet:
         """
         self.seed = config.seed
         train = waveforms.indices("train")
+        labels, clips = waveforms.labels, train
         self.labelled = _choose(config, waveforms, train)
         if self.labelled is not None:
-            _warn_of_lacking_classes(config, waveforms, self.labelled)
-        labels, clips = waveforms.labels, train
-        if self.labelled is not None:
+            _warn_of_lacking_classes(config, self.labelled, of=len(np.unique(labels[train])))
             chosen = train[self.labelled.positions]
             labels = np.full_like(waveforms.labels, UNLABELLED)
             labels[chosen] = waveforms.labels[chosen]
@@ -95,10 +94,8 @@ def _choose(
     )
 
 
-def _warn_of_lacking_classes(
-    config: TrialConfig, waveforms: Waveforms, labelled: LabelledClips
-) -> None:
-    seen, of = labelled.manifest["num_classes"], len(waveforms.class_names)
+def _warn_of_lacking_classes(config: TrialConfig, labelled: LabelledClips, *, of: int) -> None:
+    seen = labelled.manifest["num_classes"]
     if seen < of:
         logger.warning(
             "label_fraction %g: the %d labelled clips show %d of %d classes; label_subset "

@@ -74,7 +74,10 @@ def test_list_tells_where_what_is_prepared_lies(fsdd: Path) -> None:
 def test_prepare_tells_disk_and_phases_on_stderr_and_the_result_on_stdout(fsdd: Path) -> None:
     result = clar_sweep("prepare", "fsdd", "--source", fsdd)
     assert result.exit_code == 0
-    assert result.stdout == f"fsdd: 30 clips in {data.cache_folder('fsdd')}\n"
+    assert result.stdout == (
+        "fsdd: 30 clips of 1 s in 10 classes (train 10, valid 10, test 10) in "
+        f"{data.cache_folder('fsdd')}\n"
+    )
     first, *_, last = result.stderr.splitlines()
     assert first.startswith("fsdd: disk 1 MB, of which 1 MB stay; ")
     assert first.endswith(" GB are free")
@@ -106,7 +109,13 @@ def test_prepare_takes_own_recordings_of_a_length(tmp_path: Path) -> None:
     prepared = clar_sweep("prepare", "folder", *arguments)
     assert prepared.exit_code == 0
     assert prepared.stderr.startswith("folder: disk 0 MB, of which 0 MB stay; ")
-    assert data.load("folder", folder="mine").samples.shape == (20, 8_000)
+    waveforms = data.load("folder", folder="mine")
+    assert waveforms.samples.shape == (20, 8_000)
+    train, valid, test = (waveforms.splits.count(split) for split in data.SPLITS)
+    assert prepared.stdout == (
+        f"folder mine: 20 clips of 0.5 s in 2 classes (train {train}, valid {valid}, test {test}) "
+        f"in {data.cache_folder('folder', folder='mine')}\n"
+    )
     lines = lines_of(clar_sweep("list"), "folder")
     assert lines[1].endswith("prepared: mine")
     assert lines[2:] == [str(data.cache_folder("folder", folder="mine"))]
@@ -117,10 +126,15 @@ def test_prepare_takes_own_recordings_of_a_length(tmp_path: Path) -> None:
     ("arguments", "line"),
     [
         (["prepare", "mnist"], "dataset: 'mnist' is not one of 'spoken-digits'"),
-        (["prepare", "folder"], "folder: None is not the name of a folder below CLAR_SWEEPS_DATA"),
+        (
+            ["prepare", "folder"],
+            "--folder: is required with dataset folder; name your recordings",
+        ),
+        (["prepare", "folder", "--folder", "a/b"], "folder: 'a/b' is not the name of a folder bel"),
         (["prepare", "sc10", "--source", "/nothing"], "sc10: --source /nothing is not there"),
         (["prepare", "sc10", "--condition", "hard"], "condition: 'hard' is given, but sc10 has"),
         (["prepare", "sc10", "--clip-seconds", "2"], "clip_seconds: 2 is given, but clips of sc10"),
+        (["prepare", "fsdd", "--clip-seconds", "2"], "clip_seconds: 2 is given, but clips of fsdd"),
         (
             ["prepare", "folder", "--folder", "a", "--clip-seconds", "nan"],
             "clip_seconds: nan is not a positive length up to 600 s; correct it",

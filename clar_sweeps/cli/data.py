@@ -15,7 +15,7 @@ from clar_sweeps.errors import DataError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from clar_sweeps.data import Needs, Source
+    from clar_sweeps.data import Needs, Source, Waveforms
 
 data_app = typer.Typer(help="Datasets: list, prepare, verify.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -100,8 +100,20 @@ def data_prepare_command(
             progress=progress,
         )
     place = data.cache_folder(name, condition=condition, folder=folder)
-    print(f"{name}: {len(waveforms.samples)} clips in {place}")
+    print(f"{_Dataset(name, condition, folder).title}: {_summary(waveforms)} in {place}")
     return 0
+
+
+def _summary(waveforms: "Waveforms") -> str:
+    """Number, length, classes and splits of the clips."""
+    from clar_sweeps import data
+
+    num_clips, length = waveforms.samples.shape
+    counts = ", ".join(f"{split} {len(waveforms.indices(split))}" for split in data.SPLITS)
+    return (
+        f"{num_clips} clips of {length / waveforms.sample_rate:g} s in "
+        f"{len(waveforms.class_names)} classes ({counts})"
+    )
 
 
 @command(data_app, "verify")

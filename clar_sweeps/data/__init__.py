@@ -116,7 +116,7 @@ def prepare(
                 work_folder=work_folder,
                 recordings=found.folder if found else None,
                 condition=choice.condition,
-                clip_seconds=clip_seconds,
+                clip_seconds=clip_seconds or _length_before(choice),
                 progress=progress,
             )
         )
@@ -126,10 +126,23 @@ def prepare(
             fingerprints=prints, archives=found.archives if found else listing.archives
         )
 
-    waveforms = build_cache(
-        choice.cache, list_clips, remedy=choice.remedy, fingerprint=fingerprint, progress=progress
-    )
-    _delete_work(choice)
+    try:
+        waveforms = build_cache(
+            choice.cache,
+            list_clips,
+            remedy=choice.remedy,
+            fingerprint=fingerprint,
+            unpacked_fingerprint=at_hand.unpacked_fingerprint if at_hand else "",
+            progress=progress,
+        )
+    except DataError as error:
+        if told := _told_of_archive(error, choice, at_hand):
+            raise DataError(told) from error
+        raise
+    finally:
+        # Unpacked anew at each call, so that it is of no use to the next one.
+        _delete(choice, choice.given_work)
+    _delete(choice, choice.work)
     _check_length(choice, waveforms, clip_seconds)
     return _seen(choice, waveforms)
 
@@ -226,6 +239,17 @@ def _check_length(choice: Choice, waveforms: Waveforms, clip_seconds: float | No
         )
 
 
+def _length_before(choice: Choice) -> float | None:
+    """Seconds of the clips of the cache that is made again, where the user chooses them."""
+    if choice.source.clip_seconds is not None or not choice.cache.is_dir():
+        return None
+    try:
+        waveforms = open_cache(choice.cache, remedy=choice.remedy)
+    except DataError:
+        return None
+    return waveforms.samples.shape[1] / waveforms.sample_rate
+
+
 def _with_length(fingerprint: str, clip_seconds: float | None) -> str:
     """A cache with clips of another length counts as one of other recordings."""
     if not fingerprint or clip_seconds is None:
@@ -260,7 +284,7 @@ def _check_source(choice: Choice, at_hand: AtHand | None, may_download_large: bo
         there = f"is {root}" if root else "is not set"
         raise DataError(
             f"{source.name}: {DATA_VARIABLE} {there}, expected a folder that holds "
-            f"{choice.folder}/{source.layout}; correct it or give the folder as --source"
+            f"{choice.folder}/{source.layout}; run '{choice.remedy} --source DIR'"
         )
     if source.download_bytes > LARGE_DOWNLOAD_BYTES and not may_download_large:
         raise DataError(
@@ -274,8 +298,7 @@ def _bring(choice: Choice, at_hand: AtHand | None, progress: Progress | None) ->
     if choice.source.layout is None:
         return None
     if at_hand is not None:
-        work = choice.work.with_name(f"{choice.work.name}.given")
-        return unpack_at_hand(at_hand, choice.source, work, progress=progress)
+        return unpack_at_hand(at_hand, choice.source, choice.given_work, progress=progress)
     return download_recordings(choice.source, choice.work, progress=progress)
 
 
@@ -289,16 +312,22 @@ def _warn_of_parts(source: Source, num_clips: int) -> None:
         )
 
 
-def _delete_work(choice: Choice) -> None:
-    """Delete what was downloaded or unpacked here, now that the cache is whole."""
-    folders = (choice.work, choice.work.with_name(f"{choice.work.name}.given"))
-    if not any(folder.exists() for folder in folders):
+def _told_of_archive(error: DataError, choice: Choice, at_hand: AtHand | None) -> str | None:
+    """An error with the user's archive in the place of the folder that it was unpacked into."""
+    unpacked = str(choice.given_work / "files")
+    if at_hand is None or len(at_hand.archives) != 1 or unpacked not in str(error):
+        return None
+    return str(error).replace(unpacked, str(at_hand.archives[0]))
+
+
+def _delete(choice: Choice, work: Path) -> None:
+    """Delete what was downloaded or unpacked here."""
+    if not work.exists():
         return
     lock = FileLock(choice.cache.with_name(f"{choice.cache.name}.lock"), timeout=0)
     # Held by a process that makes the cache again: it deletes them itself.
     with contextlib.suppress(Timeout), lock:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _seen(choice: Choice, waveforms: Waveforms) -> Waveforms:

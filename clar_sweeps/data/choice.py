@@ -33,6 +33,11 @@ class Choice(NamedTuple):
         return cache_root() / "downloads" / self.cache.name
 
     @property
+    def given_work(self) -> Path:
+        """Where a user's archives are unpacked."""
+        return self.work.with_name(f"{self.work.name}.given")
+
+    @property
     def remedy(self) -> str:
         """What a user runs to prepare it."""
         words = ["clar-sweep data prepare", self.source.name]
@@ -74,6 +79,8 @@ def resolve(name: str, condition: str | None, folder: str | None) -> Choice:
         )
     if name != "folder" and folder is not None:
         raise DataError(f"folder: {folder!r} is given, but {name} has none; leave it out")
+    if name == "folder" and folder is None:
+        raise DataError("--folder: is required with dataset folder; name your recordings")
     if name == "folder" and not _FOLDER_NAME.fullmatch(folder or ""):
         raise DataError(
             f"folder: {folder!r} is not the name of a folder below {DATA_VARIABLE}; give one of "

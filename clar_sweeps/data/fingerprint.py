@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from clar_sweeps.data.folder import LONGEST_SECONDS, MANIFEST, SUFFIXES
 from clar_sweeps.data.folder_manifest import listed_files
@@ -18,8 +19,21 @@ _PLAIN_RATE, _PACKED_RATE = 32_000, 4_000
 _PACKED_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus")
 
 
-def fingerprint_of(folder: Path) -> str:
-    """Hash the names of all files of a folder, the sizes of 10,000 at most, and the lists.
+class Fingerprint(NamedTuple):
+    """Two hashes of the same files.
+
+    Attributes:
+        timed: With the times of their last change: also of a file that was recorded again and
+            has the size that it had.
+        untimed: Without: equal for what was unpacked from the same archive at another time.
+    """
+
+    timed: str
+    untimed: str
+
+
+def fingerprint_of(folder: Path) -> Fingerprint:
+    """Hash the names of all files of a folder, sizes and times of about 10,000, and the lists.
 
     Lists are what ends in .csv or .txt: they decide on classes and splits, also by a change that
     leaves their size. Files that a user's list of recordings names count as those of the folder.
@@ -33,13 +47,18 @@ def fingerprint_of(folder: Path) -> str:
     listed = sorted({os.path.normpath(path) for path in _listed(folder)} - present)
     entries += [(os.path.relpath(path, folder), path) for path in listed]
     step = max(1, len(entries) // _MOST_SIZES)
-    told: list[tuple[str, object]] = []
+    timed: list[tuple[str, object]] = []
+    untimed: list[tuple[str, object]] = []
     for index, (name, path) in enumerate(entries):
         if path.endswith(_LIST_SUFFIXES):
-            told.append((name, _content_sha256(path)))
+            content = _content_sha256(path)
+            timed.append((name, content))
+            untimed.append((name, content))
         else:
-            told.append((name, _size(path) if index % step == 0 else None))
-    return hashed(told)
+            size, changed = _size_and_time(path) if index % step == 0 else (None, None)
+            timed.append((name, (size, changed)))
+            untimed.append((name, size))
+    return Fingerprint(hashed(timed), hashed(untimed))
 
 
 def sound_files(folder: Path) -> list[str]:
@@ -56,7 +75,7 @@ def sound_files(folder: Path) -> list[str]:
 def estimate_seconds(files: list[str]) -> float:
     """Length that `folder.list_clips` chooses for these sound files, guessed from their sizes."""
     seconds = sorted(
-        min(LONGEST_SECONDS, (_size(path) or 0) / _rate(path))
+        min(LONGEST_SECONDS, (_size_and_time(path)[0] or 0) / _rate(path))
         for path in files[:: max(1, len(files) // _MOST_SIZES)]
     )
     return seconds[int(0.95 * len(seconds))] if seconds else 0.0
@@ -89,10 +108,12 @@ def _files(folder: Path) -> Iterator[tuple[str, str]]:
                 yield f"{below}/{name}", f"{parent}/{name}"
 
 
-def _size(path: str) -> int | None:
+def _size_and_time(path: str) -> tuple[int | None, int | None]:
+    """Bytes, and the last change in ns."""
     with contextlib.suppress(OSError):  # a link that leads nowhere
-        return Path(path).stat().st_size
-    return None
+        stat = Path(path).stat()
+        return stat.st_size, stat.st_mtime_ns
+    return None, None
 
 
 def _content_sha256(path: str) -> str | None:

@@ -32,6 +32,8 @@ LONGEST_SECONDS = 10.0
 MOST_CLIP_SECONDS = 600.0
 _COVERED_SHARE = 0.95
 _STEP_SECONDS = 0.1
+_HIDDEN = "hidden"
+_NUM_NAMED = 3
 
 
 def list_clips(path: Path, *, clip_seconds: float | None = None) -> Listing:
@@ -40,8 +42,9 @@ def list_clips(path: Path, *, clip_seconds: float | None = None) -> Listing:
     Three forms: `path/CLASS/**/*.wav`; `path/SPLIT/CLASS/**/*.wav`, where all folders that hold
     recordings are named train, valid or test (or val, validation, dev, training, testing); or
     the list `path/manifest.csv`, or any `path` that ends in .csv: see `read_manifest`. Splits
-    that are not named are drawn: see `fill_splits`. Hidden files and files of other kinds are
-    passed over and counted in the log.
+    that are not named are drawn: see `fill_splits`. Hidden files are passed over, and so are
+    files of other kinds, recordings in no class folder, and what is longer than a clip, of which
+    a warning tells how many there are.
 
     Args:
         path: A folder or a CSV.
@@ -63,6 +66,10 @@ def list_clips(path: Path, *, clip_seconds: float | None = None) -> Listing:
         recordings, faults = read_manifest(manifest)
     else:
         recordings, faults = _find(path), []
+        if not recordings:
+            raise DataError(
+                f"{path}: holds no recordings, expected at least 2 classes; the layout is {LAYOUT}"
+            )
     seconds, unreadable = _measure(recordings)
     raise_faults(faults + unreadable)
     classes = sorted({one.class_name for one in recordings})
@@ -72,6 +79,7 @@ def list_clips(path: Path, *, clip_seconds: float | None = None) -> Listing:
             f"at least 2 classes; the layout is {LAYOUT}"
         )
     length = clip_seconds if clip_seconds is not None else _choose_seconds(seconds, path)
+    _warn_of_cut_ends(seconds, length, path)
     clips = fill_splits(recordings, place=path)
     return Listing(clips, clip_length=round(length * SAMPLE_RATE), required_sample_rate=None)
 
@@ -94,6 +102,7 @@ def _find(folder: Path) -> list[Recording]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder, expected {LAYOUT}; correct the path")
     passed_over: Counter[str] = Counter()
+    num_loose = 0
     files = sorted(_sound_files(folder, passed_over))
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     named = {top for top in tops if top.lower() in SPLIT_NAMES}
@@ -109,7 +118,7 @@ def _find(folder: Path) -> list[Recording]:
     recordings = []
     for file in files:
         if len(file.parts) < depth + 2:
-            passed_over["in no class folder"] += 1
+            num_loose += 1
             continue
         name = unicodedata.normalize("NFC", file.as_posix())
         recordings.append(
@@ -122,13 +131,38 @@ def _find(folder: Path) -> list[Recording]:
                 speaker=None,
             )
         )
-    for reason, count in passed_over.items():
-        logger.info("%s: passed over %d files, %s", folder, count, reason)
+    _tell_passed_over(folder, passed_over)
+    if num_loose and not recordings:
+        raise DataError(
+            f"{folder}: {num_loose} recordings lie in no class folder, expected {LAYOUT}; put each "
+            "into a folder that is named as its class"
+        )
+    if num_loose:
+        logger.warning(
+            "%s: passed over %d recordings that lie in no class folder", folder, num_loose
+        )
     return recordings
 
 
+def _tell_passed_over(folder: Path, passed_over: Counter[str]) -> None:
+    if num_hidden := passed_over.pop(_HIDDEN, 0):
+        logger.info("%s: passed over %d files, hidden", folder, num_hidden)
+    if passed_over:
+        endings = [ending for ending, _ in passed_over.most_common(_NUM_NAMED)]
+        more = ["…"] if len(passed_over) > _NUM_NAMED else []
+        logger.warning(
+            "%s: passed over %d files because of their kind (%s)",
+            folder,
+            passed_over.total(),
+            ", ".join(endings + more),
+        )
+
+
 def _sound_files(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
-    """Sound files below a folder, relative to it; links to folders are followed."""
+    """Sound files below a folder, relative to it; links to folders are followed.
+
+    What is passed over is counted, by the ending of its name.
+    """
     visited = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -140,9 +174,9 @@ def _sound_files(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         for name in files:
             if name.startswith("."):
-                passed_over["hidden"] += 1
-            elif Path(name).suffix.lower() not in SUFFIXES:
-                passed_over["of other kinds"] += 1
+                passed_over[_HIDDEN] += 1
+            elif (ending := Path(name).suffix.lower()) not in SUFFIXES:
+                passed_over[ending or "no ending"] += 1
             else:
                 yield (Path(parent) / name).relative_to(folder)
 
@@ -169,6 +203,20 @@ def _read_head(path: Path) -> float | str:
         reason = " ".join(str(getattr(error, "error_string", error)).split())
         return f"cannot be decoded ({reason.rstrip('.')})"
     return float(head.duration) if head.frames > 0 else "holds 0 samples"
+
+
+def _warn_of_cut_ends(seconds: list[float], clip_seconds: float, path: Path) -> None:
+    # Less than a sample is no end.
+    if num_longer := sum(one > clip_seconds + 1 / SAMPLE_RATE for one in seconds):
+        logger.warning(
+            "%s: %d of %d recordings are longer than the clips of %g s and lose their end; the "
+            "longest has %.2f s",
+            path,
+            num_longer,
+            len(seconds),
+            clip_seconds,
+            max(seconds),
+        )
 
 
 def _choose_seconds(seconds: list[float], path: Path) -> float:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from clar_sweeps.data.archive import Archive, check_given_archive
 from clar_sweeps.data.download import fetch
 from clar_sweeps.data.fingerprint import fingerprint_of, hashed
+from clar_sweeps.data.folder import SUFFIXES
 from clar_sweeps.data.source import Source
 from clar_sweeps.data.unpacking import DamagedArchiveError, unpack
 from clar_sweeps.data.waveforms import Progress
@@ -25,12 +26,15 @@ class AtHand(NamedTuple):
     Attributes:
         folder: In the source's layout; None where archives are at hand.
         archives: To unpack; empty where a folder is at hand.
-        fingerprint: Changes with the names and sizes of the files.
+        fingerprint: Changes with the names, sizes and times of the files.
+        unpacked_fingerprint: Of the same files as a cache made from the source's own archive has
+            it; "" where archives are at hand, or the source has none.
     """
 
     folder: Path | None
     archives: tuple[Path, ...]
     fingerprint: str
+    unpacked_fingerprint: str = ""
 
 
 class Found(NamedTuple):
@@ -84,7 +88,14 @@ def find_at_hand(source: Source, *, given: Path | None, folder: str | None) -> A
 
 def _look_into(place: Path, source: Source, *, told_by: str) -> AtHand:
     if place.is_file() and not source.marker and place.suffix.lower() == ".csv":
-        return AtHand(place, (), fingerprint_of(place))
+        return _folder_at_hand(place, source)
+    if place.suffix.lower() in SUFFIXES and place.is_file():
+        by_list = "a folder, an archive or a list that ends in .csv"
+        expected = "a folder or an archive" if source.marker else by_list
+        raise DataError(
+            f"{source.name}: {told_by} {place} is a sound file, expected {expected}; "
+            f"the layout is {source.layout}"
+        )
     if place.is_file():
         return _archives_at_hand((place,))
     if not place.is_dir():
@@ -93,7 +104,7 @@ def _look_into(place: Path, source: Source, *, told_by: str) -> AtHand:
             "correct the path"
         )
     if in_layout := _in_layout(place, source):
-        return AtHand(in_layout, (), fingerprint_of(in_layout))
+        return _folder_at_hand(in_layout, source)
     if archives := _archives_in(place, source):
         return _archives_at_hand(archives)
     raise DataError(
@@ -120,9 +131,17 @@ def _archives_in(place: Path, source: Source) -> tuple[Path, ...]:
     return paths if paths and all(path.is_file() for path in paths) else ()
 
 
+def _folder_at_hand(folder: Path, source: Source) -> AtHand:
+    timed, untimed = fingerprint_of(folder)
+    # Published recordings stay what they are wherever they are copied; one's own may be recorded
+    # again under the same name and with the same size.
+    return AtHand(folder, (), timed, untimed if source.archives else "")
+
+
 def _archives_at_hand(paths: tuple[Path, ...]) -> AtHand:
-    sizes = [(path.name, path.stat().st_size) for path in paths]
-    return AtHand(None, paths, hashed(sizes))
+    stats = [(path.name, path.stat()) for path in paths]
+    told = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return AtHand(None, paths, hashed(told))
 
 
 def unpack_at_hand(
@@ -208,7 +227,8 @@ def _unpacked(work: Path, source: Source, *, place: str, archives: tuple[str, ..
             f"{source.name}: no recordings in {place}, expected {source.layout}; give the "
             "dataset's own archive as --source"
         )
-    return Found(folder, fingerprint_of(folder), archives)
+    # Untimed: the time at which it was unpacked says nothing.
+    return Found(folder, fingerprint_of(folder).untimed, archives)
 
 
 def _below_single_folder(files: Path) -> Path:

@@ -63,12 +63,12 @@ def needs_of(choice: Choice, at_hand: AtHand | None, clip_seconds: float | None)
         is_found = source.layout is None or bool(source.archives)
         return Needs(source.download_bytes, unpacked, cache + source.made_bytes, is_found)
     if at_hand.folder is None:
-        # Archives that are smaller than the official ones hold less.
         size = sum(path.stat().st_size for path in at_hand.archives)
         if not source.archives:
             return Needs(0, size, size)
+        # A smaller archive holds fewer recordings or packs them better: the cache may be whole.
         share = min(1.0, size / max(1, source.download_bytes))
-        return Needs(0, round(share * unpacked), round(share * cache))
+        return Needs(0, round(share * unpacked), cache)
     files = sound_files(at_hand.folder)
     num_clips = min(len(files), source.num_clips or len(files))
     if source.clip_seconds is None and clip_seconds is None:

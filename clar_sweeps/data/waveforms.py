@@ -170,6 +170,7 @@ def build_cache(
     *,
     remedy: str,
     fingerprint: str = "",
+    unpacked_fingerprint: str = "",
     progress: Progress | None = None,
 ) -> Waveforms:
     """Open the cache in `folder`, made first where it is absent or visibly damaged.
@@ -183,23 +184,26 @@ def build_cache(
         remedy: What a user runs when the cache is damaged.
         fingerprint: Of the recordings, where they are at hand; a cache made from others is made
             again.
+        unpacked_fingerprint: Another that will do, of a cache that was made from an archive.
         progress: Called with (phase, done, total).
 
     Raises:
         DataError: a clip cannot be used.
     """
+    accepted = tuple(filter(None, (fingerprint, unpacked_fingerprint)))
     # Without the lock where the cache stands, so that it may lie on a disk that is read only.
     with contextlib.suppress(DataError):
-        waveforms = open_cache(folder, remedy=remedy, fingerprint=fingerprint)
+        waveforms = open_cache(folder, remedy=remedy, fingerprints=accepted)
         _delete_stale(folder)
         return waveforms
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(_lock_file(folder)):
         if folder.exists():
             try:
-                return open_cache(folder, remedy=remedy, fingerprint=fingerprint)
+                return open_cache(folder, remedy=remedy, fingerprints=accepted)
             except DataError as error:
-                logger.warning("making the cache again: %s", error)
+                # Without its last part, the remedy, which is what happens here.
+                logger.warning("making the cache again: %s", str(error).rsplit("; ", 1)[0])
         with _aside(folder) as partial:
             source = partial / "clips"
             source.mkdir()
@@ -211,18 +215,19 @@ def build_cache(
         return open_cache(folder, remedy=remedy)
 
 
-def open_cache(folder: Path, *, remedy: str, fingerprint: str = "") -> Waveforms:
+def open_cache(folder: Path, *, remedy: str, fingerprints: tuple[str, ...] = ()) -> Waveforms:
     """Map the cache in `folder` after checking its metadata and the size of its samples.
 
     Raises:
         DataError: the cache is absent, truncated, of another format, or of other recordings than
-            those of a `fingerprint`.
+            those that have one of `fingerprints`, where some are given.
     """
     if not folder.is_dir():
         raise DataError(f"cache {folder}: not prepared; run '{remedy}'")
     try:
         metadata = read_metadata(folder)
-        if fingerprint and fingerprint not in str(metadata["source"]).split():
+        made_from = str(metadata["source"]).split()
+        if fingerprints and not set(fingerprints).intersection(made_from):
             raise DataError(
                 f"cache {folder}: made from other recordings than are there now; run '{remedy}'"
             )

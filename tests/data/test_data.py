@@ -6,7 +6,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from clar_sweeps import data
 from clar_sweeps.data import spoken_digits
@@ -114,7 +116,9 @@ def test_condition_of_a_dataset_without_any_is_refused() -> None:
 
 
 def test_a_folder_without_a_name_or_with_a_path_is_refused(cache: Path) -> None:
-    for name in (None, "", "../mine", "a/b", ".hidden"):
+    with pytest.raises(DataError, match="--folder: is required with dataset folder; name your"):
+        data.load("folder")
+    for name in ("", "../mine", "a/b", ".hidden"):
         with pytest.raises(DataError, match=r"is not the name of a folder below CLAR_SWEEPS_DATA"):
             data.cache_folder("folder", folder=name)
 
@@ -193,3 +197,20 @@ print(data.prepare("fsdd").digest)
     assert [process.returncode for process in processes] == [0] * 10
     assert "".join(stderr for _, stderr in outputs).count("made\n") == 1
     assert {stdout for stdout, _ in outputs} == {f"{data.load('fsdd').digest}\n"}
+
+
+def test_a_cache_that_is_made_again_keeps_the_length_of_its_clips(
+    cache: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "birds"
+    for name in ("owl", "tit"):
+        (place / name).mkdir(parents=True)
+        for take in range(4):
+            sound = np.full(8000, 0.1 * (take + 1))
+            soundfile.write(place / name / f"{take}.wav", sound, 16_000)
+    prepare = partial(data.prepare, "folder", folder="birds", source=place)
+    before = prepare(clip_seconds=0.3)
+    soundfile.write(place / "owl" / "0.wav", np.full(8001, 0.5), 16_000)
+    after = prepare()
+    assert after.digest != before.digest
+    assert after.samples.shape == before.samples.shape == (8, 4800)

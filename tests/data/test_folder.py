@@ -120,8 +120,37 @@ def test_hidden_and_other_files_are_passed_over_and_counted(
     record(tmp_path / "__MACOSX" / "a" / "0.wav")
     with caplog.at_level(logging.INFO):
         assert len(list_clips(tmp_path).clips) == 6
-    for line in ("2 files, hidden", "1 files, of other kinds", "1 files, in no class folder"):
-        assert f"passed over {line}" in caplog.text
+    assert f"{tmp_path}: passed over 2 files, hidden" in caplog.text
+    warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert warnings == [
+        f"{tmp_path}: passed over 1 files because of their kind (.txt)",
+        f"{tmp_path}: passed over 1 recordings that lie in no class folder",
+    ]
+
+
+def test_up_to_three_kinds_of_files_are_named_the_most_frequent_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_classes(tmp_path, {"a": 3, "b": 3})
+    for name in ("0.m4a", "1.M4A", "2.m4a", "0.wma", "1.wma", "README", "last.zip"):
+        (tmp_path / "a" / name).touch()
+    list_clips(tmp_path)
+    assert "passed over 7 files because of their kind (.m4a, .wma, " in caplog.text
+    assert caplog.text.rstrip().endswith(", …)")
+
+
+def test_recordings_that_lose_their_end_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_classes(tmp_path, {"a": 3, "b": 3})
+    record(tmp_path / "a" / "long.wav", seconds=0.75)
+    list_clips(tmp_path, clip_seconds=0.75)
+    assert "lose their end" not in caplog.text
+    list_clips(tmp_path, clip_seconds=0.5)
+    assert (
+        f"{tmp_path}: 1 of 7 recordings are longer than the clips of 0.5 s and lose their end; "
+        "the longest has 0.75 s" in caplog.messages
+    )
 
 
 def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
@@ -231,10 +260,21 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         list_clips(tmp_path / "own.csv")
 
 
-@pytest.mark.parametrize("counts", [{}, {"only": 5}])
-def test_fewer_than_two_classes_are_refused(tmp_path: Path, counts: dict[str, int]) -> None:
-    record_classes(tmp_path, counts)
-    message = rf"of {len(counts)} classes .*expected at least 2 classes; the layout is CLASS"
+def test_fewer_than_two_classes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no recordings, expected at least 2 classes; the l"):
+        list_clips(tmp_path)
+    record_classes(tmp_path, {"only": 5})
+    message = r"5 recordings of 1 classes \['only'\], expected at least 2 classes; the layout is"
+    with pytest.raises(DataError, match=message):
+        list_clips(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [("",), ("train", "test")])
+def test_recordings_in_no_class_folder_are_counted(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    for split in splits:
+        for index in range(10 // len(splits)):
+            record(tmp_path / split / f"{index}.wav")
+    message = "10 recordings lie in no class folder, expected CLASS/.+; put each into a folder that"
     with pytest.raises(DataError, match=message):
         list_clips(tmp_path)
 

@@ -405,6 +405,110 @@ def test_a_fingerprint_changes_with_names_sizes_and_lists(tmp_path: Path) -> Non
     assert len(set(seen)) == 4
 
 
+def test_a_fingerprint_changes_with_a_file_of_the_same_size_written_later(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"12")
+    os.utime(tmp_path / "a.wav", ns=(10, 10))
+    before = fingerprint_of(tmp_path)
+    (tmp_path / "a.wav").write_bytes(b"34")
+    os.utime(tmp_path / "a.wav", ns=(11, 11))
+    after = fingerprint_of(tmp_path)
+    assert after.timed != before.timed
+    assert after.untimed == before.untimed
+
+
+@pytest.mark.parametrize("kind", ["folder", "list", "archive"])
+def test_own_recordings_made_again_with_the_same_size_are_read_again(
+    cache: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = tmp_path / "mine"
+
+    def prepare_all_of(value: int) -> data.Waveforms:
+        for name in "ab":
+            (own / name).mkdir(parents=True, exist_ok=True)
+            for index in range(3):
+                tone = np.full(100, value, dtype=np.int16)
+                soundfile.write(own / name / f"{index}.wav", tone, 16_000)
+        source = own
+        if kind == "list":
+            source = tmp_path / "list.csv"
+            rows = [f"mine/{name}/{index}.wav,{name}\n" for name in "ab" for index in range(3)]
+            source.write_text("path,label\n" + "".join(rows))
+        if kind == "archive":
+            source = Path(shutil.make_archive(str(tmp_path / "mine"), "tar", own))
+        return data.prepare("folder", folder="mine", source=source)
+
+    assert prepare_all_of(5).samples[0, 0] == 5
+    assert prepare_all_of(6).samples[0, 0] == 6
+    assert caplog.messages[-1] == (
+        f"making the cache again: cache {cache}/folder-mine-v1: made from other recordings than "
+        "are there now"
+    )
+
+
+def test_given_recordings_of_a_published_dataset_that_change_are_read_again(
+    cache: Path, tiny_fsdd: Path
+) -> None:
+    first = data.prepare("fsdd")
+    made = (data.cache_folder("fsdd") / "metadata.json").stat().st_mtime_ns
+    data.prepare("fsdd")
+    assert (data.cache_folder("fsdd") / "metadata.json").stat().st_mtime_ns == made
+    for path in tiny_fsdd.iterdir():
+        samples, sample_rate = soundfile.read(path)
+        soundfile.write(path, -samples, sample_rate)
+    assert data.prepare("fsdd").digest != first.digest
+
+
+def test_an_archive_without_recordings_in_classes_is_named_and_leaves_no_folder(
+    cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "notes.txt").touch()
+
+    def told() -> str:
+        archive = Path(shutil.make_archive(str(tmp_path / "mine"), "zip", tmp_path, "flat"))
+        with pytest.raises(DataError) as caught:
+            data.prepare("folder", folder="mine", source=archive)
+        assert list((cache / "downloads").iterdir()) == []
+        return str(caught.value)
+
+    assert told().startswith(f"{tmp_path}/mine.zip/flat: holds no recordings, expected at least 2")
+    for index in range(10):
+        tone = np.ones(100, dtype=np.int16)
+        soundfile.write(tmp_path / "flat" / f"{index}.wav", tone, 16_000)
+    assert told().startswith(f"{tmp_path}/mine.zip/flat: 10 recordings lie in no class folder, ")
+
+
+def test_a_sound_file_as_source_is_told_as_such(cache: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.WAV", np.ones(100, dtype=np.int16), 16_000)
+    assert refusal(source=tmp_path / "one.WAV") == (
+        f"fsdd: --source {tmp_path}/one.WAV is a sound file, expected a folder or an archive; the "
+        "layout is recordings/DIGIT_SPEAKER_INDEX.wav"
+    )
+    with pytest.raises(DataError, match="expected a folder, an archive or a list that ends in"):
+        data.prepare("folder", folder="mine", source=tmp_path / "one.WAV")
+
+
+def test_own_recordings_that_are_nowhere_are_told_with_a_command_that_takes_them(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
+    with pytest.raises(DataError) as caught:
+        data.prepare("folder", folder="birds")
+    assert str(caught.value).startswith(
+        f"folder: CLAR_SWEEPS_DATA is {tmp_path}, expected a folder that holds birds/CLASS/"
+    )
+    remedy = "; run 'clar-sweep data prepare folder --folder birds --source DIR'"
+    assert str(caught.value).endswith(remedy)
+
+
+def test_needs_of_an_official_dataset_in_another_archive_are_a_whole_cache(
+    cache: Path, archive: Path
+) -> None:
+    needs = data.needs("fsdd", source=archive)
+    assert needs.cache_bytes == 96_000_000
+    assert needs.unpacked_bytes < 1_000_000
+
+
 def test_links_that_lead_up_or_nowhere_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     (tmp_path / "up").symlink_to(tmp_path)

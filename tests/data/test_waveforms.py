@@ -272,7 +272,7 @@ build_cache(Path(sys.argv[1]), tiny_listing, remedy=REMEDY, fingerprint="other")
     command = [sys.executable, "-c", program, str(folder)]
     killed = subprocess.run(command, check=False, cwd=Path(__file__).parent)
     assert killed.returncode == -signal.SIGKILL
-    open_cache(folder, remedy=REMEDY, fingerprint="other")
+    open_cache(folder, remedy=REMEDY, fingerprints=("other",))
     assert len(list(folder.parent.glob(".tiny.*"))) == 1
     build_cache(folder, tiny_listing, remedy=REMEDY, fingerprint="other")
     assert sorted(path.name for path in folder.parent.iterdir()) == ["tiny", "tiny.lock"]
@@ -389,10 +389,10 @@ def test_the_digest_is_that_of_the_clips_not_of_their_origin(tmp_path: Path, fol
 
     other = build_cache(tmp_path / "other", listing, remedy=REMEDY, fingerprint="g")
     assert other.digest == open_cache(folder, remedy=REMEDY).digest
-    for fingerprint in ("f", "g", ""):
-        open_cache(tmp_path / "other", remedy=REMEDY, fingerprint=fingerprint)
+    for fingerprints in [("f",), ("g",), ("h", "g"), ()]:
+        open_cache(tmp_path / "other", remedy=REMEDY, fingerprints=fingerprints)
     with pytest.raises(DataError, match="made from other recordings than are there now; run"):
-        open_cache(tmp_path / "other", remedy=REMEDY, fingerprint="h")
+        open_cache(tmp_path / "other", remedy=REMEDY, fingerprints=("h", "i"))
 
 
 def test_verify_tells_its_progress(folder: Path) -> None:

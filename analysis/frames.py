@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
+from analysis.clips import COLUMNS as CLIPS
+from analysis.clips import clips_in
 from analysis.settings import Settings
 from clar_sweeps.config import Trial, TrialConfig, identity, make_trial
 from clar_sweeps.errors import RecordError
@@ -42,6 +44,7 @@ _TEXTS = (
     "method",
     "supervised_budget",
     "label_subset",
+    "digest",
 )
 _TEXTS_OF_CHAIN = ("chain", "first", "second")
 _COUNTS = ("seed", "epoch", "epochs")
@@ -50,6 +53,7 @@ COLUMNS = (
     *_TEXTS_OF_CHAIN,
     "label_fraction",
     *_COUNTS,
+    *CLIPS,
     "planned",
     *METRICS,
     *COSTS,
@@ -71,7 +75,9 @@ class RunFrames(NamedTuple):
     that the plan does not have. Metrics are fractions and NaN unless the state is done. `panel`
     says what all cells of one matrix share; `setting` is the part of it that the sweep varies
     beside dataset and encoder, as far as it applies to the trial. `label_fraction` is NaN where no
-    label is used. `note` is why a trial failed. `untrained_...` are the metrics of the
+    label is used. `note` is why a trial failed. `digest` and the counts of clips
+    are of what a done trial was trained and judged on, absent where its record does not say.
+    `untrained_...` are the metrics of the
     encoder that the trial starts from, `gain` is that of `test_top1` over it. `history` has a row
     an epoch.
     """
@@ -240,6 +246,8 @@ def _row(
     summary = record.summary if record else {}
     # A failed trial may have evaluated before: its numbers are no result.
     metrics = summary.get("metrics", {}) if state == "done" else {}
+    provenance = summary.get("provenance", {}) if state == "done" else {}
+    digest = provenance.get("dataset_digest")
     baseline = untrained.get(make_trial(config.untrained()).id, {})
     first, second = _pair(config)
     setting = settings.text(config)
@@ -258,6 +266,7 @@ def _row(
         "method": config.method,
         "supervised_budget": config.supervised_budget,
         "label_subset": config.label_subset,
+        "digest": digest if isinstance(digest, str) else None,
         "chain": "+".join(config.augment),
         "first": first,
         "second": second,
@@ -265,6 +274,7 @@ def _row(
         "seed": config.seed,
         "epoch": max((row["epoch"] for row in record.history), default=0) if record else 0,
         "epochs": config.epochs,
+        **dict(zip(CLIPS, clips_in(provenance), strict=True)),
         "planned": planned,
         **{name: metrics.get(name) for name in METRICS},
         **{name: _number(summary.get("cost", {}).get(name)) for name in COSTS},
@@ -314,7 +324,7 @@ def dataset_label(dataset: str, condition: str | None, folder: str | None) -> st
 def _trials_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     types = dict.fromkeys((*_TEXTS, *_TEXTS_OF_CHAIN), "string")
-    types |= dict.fromkeys(_COUNTS, "int64") | {"planned": "bool"}
+    types |= dict.fromkeys(_COUNTS, "int64") | dict.fromkeys(CLIPS, "Int64") | {"planned": "bool"}
     types |= dict.fromkeys((*METRICS, *COSTS, *UNTRAINED, "gain", "label_fraction"), "float64")
     return frame.astype(types)
 

@@ -44,10 +44,10 @@ def pairs_headline(
     if best is None:
         return f"{where} none of {count(len(found), 'cell')} has a result yet."
     interval = f" ± {percent(best.estimate.half_width)}" if best.estimate.n > 1 else ""
-    so_far = "so far the best cell" if len(done) < len(found) else "the best cell"
+    so_far = "so far the pair" if len(done) < len(found) else "the pair"
     text = (
-        f"{where} {so_far} is {chain_words(best.chain)} ({chain_codes(best.chain)}), "
-        f"with {percent(best.estimate.mean)}%{interval} test top-1"
+        f"{where} {so_far} chosen on validation is {chain_words(best.chain)} "
+        f"({chain_codes(best.chain)}), with {percent(best.estimate.mean)}%{interval} test top-1"
     )
     text += (
         "; the untrained encoder is not evaluated yet. "
@@ -68,7 +68,7 @@ def pairs_headline(
 
 
 def inputs_headline(table: InputTable) -> str:
-    """The best row of each dataset, and whether the 2-D encoder beats the 1-D one."""
+    """The row that validation chooses on each dataset, and whether 2-D beats 1-D."""
     where = f"With {table.setting}: " if table.setting else ""
     planned = [entry.cell for row in table.rows for entry in row.entries if entry.cell is not None]
     done = [cell for cell in planned if cell.estimate.n]
@@ -88,14 +88,16 @@ def _score(duels: Sequence[Duel]) -> str:
     surely = [one for one in both if abs(one.mean) > one.half_width]
     two = sum(one.mean > 0 for one in surely)
     return (
-        f"By their best rows 2-D leads 1-D on {two} of {count(len(both), 'dataset')}, 1-D leads "
-        f"2-D on {len(surely) - two}, and {len(both) - len(surely)} cannot be told apart. "
+        f"By their rows chosen on validation 2-D leads 1-D on {two} of "
+        f"{count(len(both), 'dataset')}, 1-D leads 2-D on {len(surely) - two}, "
+        f"and {len(both) - len(surely)} cannot be told apart. "
     )
 
 
 def _duel_sentence(duel: Duel) -> str:
     best = f"{row_text(duel.best_encoder, duel.best.chain)}"
-    text = f"On {duel.column.label} the best row is {best} with {_percent(duel.best.estimate)}"
+    text = f"On {duel.column.label} the row chosen on validation is {best}, "
+    text += f"with {_percent(duel.best.estimate)} on test"
     if duel.difference is None or not duel.difference.n:
         return f"{text}."
     return f"{text}; {_told_apart('2-D', '1-D', duel.difference)}."
@@ -168,7 +170,7 @@ def _lead_sentence(lead: Lead) -> str:
     if not lead.difference.n:
         return f"{share} {leader} is ahead of {second} on validation, at no seed that both have"
     told = _told_apart(leader, second, lead.difference)
-    return f"{share} {told}"
+    return f"{share} {leader} is chosen on validation, and on test {told}"
 
 
 def _name(row: LabelRow) -> str:

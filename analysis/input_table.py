@@ -1,6 +1,6 @@
 """Trials frames to the numbers of Table 1: encoders and chains on datasets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -14,6 +14,7 @@ from analysis.cells import (
     panels,
     untrained_estimate,
 )
+from analysis.clips import Clips, clips_of, shortfalls
 from analysis.frames import dataset_label
 from analysis.published import (
     PAPER_DATASETS,
@@ -81,7 +82,13 @@ def input_tables(trials: pd.DataFrame) -> list[InputTable]:
         chosen = [panel for panel in found if includes(setting, panel.setting)]
         by_place = {(_column_key(panel), panel.encoder): panel for panel in chosen}
         grid = {place: cells(trials, panel) for place, panel in by_place.items()}
-        here = tuple(column for column in columns if any(key == column[1:4] for key, _ in grid))
+        ids = {trial for found in grid.values() for cell in found for trial in cell.ids}
+        clips = clips_of(trials, ids)
+        here = tuple(
+            _beside_paper(column, clips)
+            for column in columns
+            if any(key == column[1:4] for key, _ in grid)
+        )
         best = {column.label: _best(column, grid) for column in here}
         rows = tuple(
             _input_row(encoder, chain, here, grid, best)
@@ -119,6 +126,12 @@ def _columns(found: Sequence[Panel]) -> list[Column]:
         Column(dataset_label(*key), *key, paper_dataset(key[0]), chance_level(key[0]))
         for key in ranked
     ]
+
+
+def _beside_paper(column: Column, clips: Mapping[str, Sequence[Clips]]) -> Column:
+    """A column whose dataset is not taken for the paper's where clips are missing."""
+    is_part = bool(shortfalls(column.dataset, clips.get(column.dataset, ())))
+    return column._replace(paper=paper_dataset(column.dataset, is_part=is_part))
 
 
 def _chains(found: Iterable[Cell]) -> list[tuple[str, ...]]:

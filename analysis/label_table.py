@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.cells import Cell, Panel, cells, chance_level, panels, untrained_estimate
+from analysis.clips import clips_of, shortfalls
 from analysis.protocol import place_differences
 from analysis.published import PaperDataset, label_fraction, paper_dataset
 from analysis.stats import Estimate, paired_difference
@@ -66,7 +67,9 @@ def _label_table(trials: pd.DataFrame, panel: Panel, found: Sequence[Cell]) -> L
     chain = found[0].chain
     with_labels = [cell.label_fraction for cell in found if cell.label_fraction is not None]
     shares = tuple(sorted(set(with_labels), reverse=True))
-    paper = paper_dataset(panel.dataset)
+    clips = clips_of(trials, {trial for cell in found for trial in cell.ids})
+    is_part = bool(shortfalls(panel.dataset, clips.get(panel.dataset, ())))
+    paper = paper_dataset(panel.dataset, is_part=is_part)
     # Section 6 takes the ten digits alone.
     paper = paper if paper and paper.name == "SC-10" else None
     is_papers = paper is not None and paper.is_same and not place_differences(panel.encoder, chain)

@@ -106,7 +106,7 @@ def _entries(table: InputTable | LabelTable) -> list[Entry]:
 def _paper_note(column: Column) -> str:
     if column.paper is None:
         return ""
-    return "" if column.paper.is_same else f"paper: {column.paper.name}, another dataset"
+    return "" if column.paper.is_same else f"paper: {column.paper.name}, {column.paper.other}"
 
 
 def label_layout(table: LabelTable, beside: Beside) -> TextTable:
@@ -138,7 +138,7 @@ def label_layout(table: LabelTable, beside: Beside) -> TextTable:
         rows=tuple(rows),
         protocol=beside.protocol,
         is_papers=beside.is_papers,
-        notes=(*_legend(_entries(table), table.paper), *beside.notes),
+        notes=(*_legend(_entries(table), table.paper, _bold_exception(table)), *beside.notes),
     )
 
 
@@ -179,8 +179,26 @@ def _chance(levels: Sequence[float | None]) -> list[TextRow]:
     return [TextRow("chance", tuple(TextCell(percent(level)) for level in levels), is_result=False)]
 
 
-def _legend(entries: Sequence[Entry], paper: PaperDataset | None = None) -> list[str]:
-    """How to read the marks of a table; `paper` is the dataset of all published numbers."""
+def _bold_exception(table: LabelTable) -> str:
+    """Where the highest of a column is not bold: it stands for the others as well."""
+    if not any(lead.leader.spans for lead in table.leads):
+        return ""
+    return (
+        "; SimCLR, whose value spans all columns, is bold only where it leads everywhere on "
+        "validation"
+    )
+
+
+def _legend(
+    entries: Sequence[Entry], paper: PaperDataset | None = None, exception: str = ""
+) -> list[str]:
+    """How to read the marks of a table.
+
+    Args:
+        entries: Of the table.
+        paper: The dataset of all published numbers, where it is one.
+        exception: What is said further of bold.
+    """
     numbers = sorted({entry.cell.estimate.n for entry in entries if entry.cell} - {0})
     notes = []
     if numbers:
@@ -191,9 +209,9 @@ def _legend(entries: Sequence[Entry], paper: PaperDataset | None = None) -> list
             else f"Means over {span} seeds; ± is half of a 95% t-interval."
         )
     if any(entry.is_best for entry in entries):
-        notes.append("Bold is the highest of its column on validation.")
+        notes.append(f"Bold is the highest of its column on validation{exception}.")
     if any(entry.published is not None for entry in entries):
-        of = f" of {paper.name}, another dataset" if paper and not paper.is_same else ""
+        of = f" of {paper.name}, {paper.other}" if paper and not paper.is_same else ""
         told = f"Paper: the published number{of}, in percent"
         if any(entry.difference is not None for entry in entries):
             told += ", and ours minus it in points"

@@ -135,7 +135,9 @@ def report_markdown(
         pictures: Names of the drawings that lie beside the report.
         remarks: What stands beside the numbers.
     """
-    parts = [f"# {frames.sweep.name}", frames.sweep.description, *findings.headlines]
+    parts = [f"# {frames.sweep.name}", frames.sweep.description]
+    for headline, protocol in zip(findings.headlines, findings.protocols, strict=True):
+        parts += [headline, f"**{protocol}**" if protocol else ""]
     parts.append(f"- {remarks.counts}")
     parts += [f"![{name}]({name}.png)" for name in pictures]
     if tables:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.frames import RunFrames
+from analysis.frames import RunFrames, dataset_label
 from analysis.studies import Findings
 from analysis.wording import count, seeds_text
 
@@ -32,8 +32,10 @@ def notes_of(frames: RunFrames, findings: Findings) -> list[str]:
     if any(trial.config.evaluate_on == "augmented" for trial in frames.sweep.trials):
         notes.append(
             "Trained encoders are judged on augmented held-out clips, as in the authors' code, the "
-            "untrained encoder on clean ones: the difference between them is not what training adds."
+            "untrained encoder on clean ones: the difference between them is not what training "
+            "adds."
         )
+    notes += _mixed_clips(frames.trials)
     extra = int((~frames.trials["planned"]).sum())
     if extra:
         notes.append(f"{count(extra, 'trial')} at seeds beside those of the plan included.")
@@ -42,6 +44,27 @@ def notes_of(frames: RunFrames, findings: Findings) -> list[str]:
         notes.append(f"{count(frames.num_left_out, 'record')} of other configs {verb} left out.")
     notes += [f"A record cannot be read and is left out: {fault}" for fault in frames.unreadable]
     notes += [f"No untrained encoder: {fault}" for fault in frames.untrained_faults]
+    return notes
+
+
+def _mixed_clips(trials: pd.DataFrame) -> list[str]:
+    """Datasets that were not the same clips in all done trials; unknown ones say nothing."""
+    known = trials[(trials["state"] == "done") & trials["digest"].notna()]
+    notes = []
+    sets: dict[str, dict[str, None]] = {}
+    for row in known.to_dict("records"):
+        condition, folder = (
+            None if pd.isna(row[name]) else str(row[name]) for name in ("condition", "folder")
+        )
+        name = dataset_label(str(row["dataset"]), condition, folder)
+        sets.setdefault(name, {})[str(row["digest"])] = None
+    for name, digests in sets.items():
+        if len(digests) > 1:
+            told = ", ".join(digest[:12] for digest in digests)
+            notes.append(
+                f"Results of {len(digests)} different sets of clips of {name} are averaged here: "
+                f"their digests are {told}. Compare trials of one set alone."
+            )
     return notes
 
 

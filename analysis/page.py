@@ -33,6 +33,7 @@ class IndexEntry(NamedTuple):
     name: str
     address: str  # of its page; empty where there is none
     headlines: tuple[str, ...]
+    protocols: tuple[str, ...]  # the line below each headline; may be empty
     states: str
     fault: str  # why there is no report
 

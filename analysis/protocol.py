@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from analysis.clips import Clips, shortfalls
 from analysis.frames import Study, dataset_label
 from analysis.published import PAPER_DATASETS, PaperDataset, paper_dataset
 from clar_sweeps.config import EXECUTION_ONLY, TrialConfig
@@ -54,6 +55,8 @@ _SC10 = PaperDataset("SC-10", is_same=True)
 _FIRST = ("epochs", "batch_size", "width", "features", "optimizer", "learning_rate")
 # Section 3.2: 512 for some datasets of section 5; which, it does not say.
 _ALLOWED: Mapping[Study, Mapping[str, set[str]]] = {"inputs": {"batch_size": {"512"}}}
+# Differences that stand below a headline.
+_NUM_IN_SHORT = 3
 
 
 class Difference(NamedTuple):
@@ -90,6 +93,15 @@ class Protocol(NamedTuple):
         return f"Not a reproduction: {told}{self._seeds}."
 
     @property
+    def short(self) -> str:
+        """One line, to stand below a headline: the weightiest differences, and how many more."""
+        if self.is_papers:
+            return str(self)
+        told = [str(difference) for difference in self.differences[:_NUM_IN_SHORT]]
+        more = len(self.differences) - len(told)
+        return f"Not the paper's protocol: {', '.join(told)}{f', and {more} more' if more else ''}."
+
+    @property
     def _seeds(self) -> str:
         return f"; {self.num_seeds} seeds where the paper has one run" if self.num_seeds > 1 else ""
 
@@ -98,6 +110,7 @@ def compare(
     configs: Sequence[TrialConfig],
     *,
     study: Study,
+    clips: Mapping[str, Sequence[Clips]] | None = None,
     places: Iterable[Difference] = (),
     num_seeds: int = 1,
 ) -> Protocol:
@@ -106,6 +119,7 @@ def compare(
     Args:
         configs: Of the trials that are shown; at least one.
         study: pairs, inputs or labels.
+        clips: Of the same trials, by dataset.
         places: Differences of what the table's rows and columns are.
         num_seeds: The most that a mean is over.
     """
@@ -121,6 +135,7 @@ def compare(
         differences=(
             *_profile(configs),
             *_datasets(configs, study),
+            *_clips(clips or {}),
             *_methods(configs, study),
             *places,
             *(difference for difference in fields if difference is not None),
@@ -197,6 +212,21 @@ def _datasets(configs: Sequence[TrialConfig], study: Study) -> list[Difference]:
     return [
         Difference("dataset", "dataset", tuple(labels), name, in_part=False)
         for name, labels in others.items()
+    ]
+
+
+def _clips(clips: Mapping[str, Sequence[Clips]]) -> list[Difference]:
+    """Datasets of the paper of which a part was used."""
+    return [
+        Difference(
+            field="clips",
+            words=f"{short.split} clips" + (f" of {dataset}" if len(clips) > 1 else ""),
+            ours=tuple(f"{count:,}" for count in short.ours),
+            paper=f"{short.official:,}",
+            in_part=short.in_part,
+        )
+        for dataset, found in clips.items()
+        for short in shortfalls(dataset, found)
     ]
 
 

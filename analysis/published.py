@@ -80,13 +80,26 @@ class PaperDataset(NamedTuple):
     """The paper's dataset beside one of ours."""
 
     name: str  # as its column is named
-    is_same: bool  # otherwise it is the nearest one, for orientation
+    is_same: bool  # otherwise it is the nearest one, or ours a part of it: for orientation
+    is_part: bool = False  # ours is a part of it
+
+    @property
+    def other(self) -> str:
+        """How it differs from ours; empty where it is the same."""
+        if self.is_same:
+            return ""
+        return "all of its clips" if self.is_part else "another dataset"
 
 
-def paper_dataset(dataset: str) -> PaperDataset | None:
-    """The paper's column for a dataset, or the nearest one; None where nothing is near."""
+def paper_dataset(dataset: str, *, is_part: bool = False) -> PaperDataset | None:
+    """The paper's column for a dataset, or the nearest one; None where nothing is near.
+
+    Args:
+        dataset: Our name of it.
+        is_part: Some of its clips are missing here.
+    """
     if dataset in PAPER_DATASETS:
-        return PaperDataset(PAPER_DATASETS[dataset], is_same=True)
+        return PaperDataset(PAPER_DATASETS[dataset], is_same=not is_part, is_part=is_part)
     return PaperDataset(_NEAREST[dataset], is_same=False) if dataset in _NEAREST else None
 
 

@@ -48,6 +48,7 @@ class Report(NamedTuple):
     counts: dict[State, int]  # trials, all five states
     num_trials: int
     headlines: tuple[str, ...]  # a sentence or two a panel or table
+    protocols: tuple[str, ...]  # below each of them how far it is from the paper; may be empty
 
     @property
     def states(self) -> str:
@@ -56,7 +57,9 @@ class Report(NamedTuple):
 
     def __str__(self) -> str:
         """What a terminal shows: the results, the states, and where the page is."""
-        return "\n".join([*self.headlines, self.states, f"report: {self.page}"])
+        pairs = zip(self.headlines, self.protocols, strict=True)
+        told = [line for pair in pairs for line in pair if line]
+        return "\n".join([*told, self.states, f"report: {self.page}"])
 
 
 def write_report(run: Path, out: Path | None = None) -> Report:
@@ -114,6 +117,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         counts=counts,
         num_trials=len(frames.trials),
         headlines=findings.headlines,
+        protocols=findings.protocols,
     )
 
 

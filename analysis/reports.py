@@ -55,11 +55,13 @@ def write_reports(
         except (UsageError, OSError) as error:
             fault = f"{run}: {error.strerror}" if isinstance(error, OSError) else str(error)
             faults.append(fault)
-            entries.append(IndexEntry(run.name, "", (), "", fault))
+            entries.append(IndexEntry(run.name, "", (), (), "", fault))
             continue
         reports.append(report)
         address = quote(os.path.relpath(report.page, runs))
-        entries.append(IndexEntry(run.name, address, report.headlines, report.states, ""))
+        entries.append(
+            IndexEntry(run.name, address, report.headlines, report.protocols, report.states, "")
+        )
     page = runs / "index.html"
     write_atomically(page, index_page(entries).encode())
     return Reports(page, tuple(reports), tuple(faults))

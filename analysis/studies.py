@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from analysis.cells import Cell, Panel, best_cell, cells, panels, side_by_side, untrained_estimate
+from analysis.clips import Clips, clips_of
 from analysis.curves import LearningCurves, learning_curves
 from analysis.footnotes import footnotes_of_inputs, footnotes_of_labels, footnotes_of_pairs
 from analysis.frames import TEST_METRICS, RunFrames
@@ -73,6 +74,8 @@ class Findings(NamedTuple):
     labels: list[LabelStudy]
     sections: list[Section]  # panels of matrices and of Table 1
     headlines: tuple[str, ...]
+    # What the results are not, a line each headline; empty where the next one has the same line.
+    protocols: tuple[str, ...]
 
 
 def find(frames: RunFrames) -> Findings:
@@ -80,14 +83,29 @@ def find(frames: RunFrames) -> Findings:
     if frames.study == "labels":
         labels = _label_studies(frames)
         headlines = tuple(labels_headline(study.table) for study in labels)
-        return Findings([], [], labels, [], headlines)
+        return Findings([], [], labels, [], headlines, _below([study.protocol for study in labels]))
     sections = [_section(frames, panel) for panel in panels(frames.trials)]
     if frames.study == "pairs":
+        matrices = _matrix_studies(frames, sections)
+        by_panel = {
+            section.panel: study.protocol for study in matrices for section in study.sections
+        }
         headlines = tuple(section.headline for section in sections)
-        return Findings(_matrix_studies(frames, sections), [], [], sections, headlines)
+        below = _below([by_panel[section.panel] for section in sections])
+        return Findings(matrices, [], [], sections, headlines, below)
     inputs = _input_studies(frames)
     headlines = tuple(inputs_headline(study.table) for study in inputs)
-    return Findings([], inputs, [], sections, headlines)
+    below = _below([study.protocol for study in inputs])
+    return Findings([], inputs, [], sections, headlines, below)
+
+
+def _below(protocols: Sequence[Protocol]) -> tuple[str, ...]:
+    """The line below each headline, said once for neighbours that share it."""
+    lines = [protocol.short for protocol in protocols]
+    following = [*lines[1:], ""]
+    return tuple(
+        "" if line == after else line for line, after in zip(lines, following, strict=True)
+    )
 
 
 def _section(frames: RunFrames, panel: Panel) -> Section:
@@ -119,6 +137,7 @@ def _matrix_studies(frames: RunFrames, sections: Sequence[Section]) -> list[Matr
         protocol = compare(
             _configs(frames, found),
             study="pairs",
+            clips=_clips(frames, found),
             places=operation_differences(frames.sweep.operations),
             num_seeds=_num_seeds(found),
         )
@@ -133,7 +152,12 @@ def _input_studies(frames: RunFrames) -> list[InputStudy]:
     studies = []
     for table in tables:
         found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
-        protocol = compare(_configs(frames, found), study="inputs", num_seeds=_num_seeds(found))
+        protocol = compare(
+            _configs(frames, found),
+            study="inputs",
+            clips=_clips(frames, found),
+            num_seeds=_num_seeds(found),
+        )
         rows = [(row.encoder, row.chain) for row in table.rows]
         columns = [column.paper.name for column in table.columns if column.paper]
         footnotes = footnotes_of_inputs(rows, columns)
@@ -149,6 +173,7 @@ def _label_studies(frames: RunFrames) -> list[LabelStudy]:
         protocol = compare(
             _configs(frames, found),
             study="labels",
+            clips=_clips(frames, found),
             places=place_differences(table.panel.encoder, table.chain),
             num_seeds=_num_seeds(found),
         )
@@ -167,6 +192,10 @@ def _label_studies(frames: RunFrames) -> list[LabelStudy]:
 
 def _configs(frames: RunFrames, found: Iterable[Cell]) -> list[TrialConfig]:
     return [frames.configs[trial] for cell in found for trial in cell.ids]
+
+
+def _clips(frames: RunFrames, found: Iterable[Cell]) -> dict[str, list[Clips]]:
+    return clips_of(frames.trials, {trial for cell in found for trial in cell.ids})
 
 
 def _num_seeds(found: Iterable[Cell]) -> int:

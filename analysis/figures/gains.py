@@ -32,7 +32,7 @@ def _gains_figure(found: Sequence[tuple[Panel, Sequence[Cell]]]) -> Figure:
         drawn = _draw_gains(axes, cells, slots=most, reach=reach)
         title = title_text(panel)
         left_out = len(cells) - drawn
-        how = f"{setting_text(panel)}gain of test top-1 over the untrained encoder of the same seed"
+        how = f"{setting_text(panel)}test top-1 minus that of the untrained encoder, points"
         if left_out:
             how += f" · {count(left_out, 'cell')} without a result"
         x_text = (x - 0.95) / width
@@ -47,7 +47,8 @@ def _reach(cells: Sequence[Cell]) -> tuple[float, float]:
     low = min(0.0, *(cell.gain.mean - half for cell, half in zip(cells, halves, strict=True)))
     high = max(0.0, *(cell.gain.mean + half for cell, half in zip(cells, halves, strict=True)))
     room = 0.12 * (high - low) or 0.01  # all gains 0: an axis still needs an extent
-    return 100 * (low - (room if low < 0 else 0)), 100 * (high + room)
+    # An interval of two seeds may leave what a difference of two fractions can be.
+    return max(-100.0, 100 * (low - (room if low < 0 else 0))), min(100.0, 100 * (high + room))
 
 
 def _draw_gains(
@@ -63,13 +64,16 @@ def _draw_gains(
             half = 100 * cell.gain.half_width
             axes.plot([gain - half, gain + half], [place, place], color=INK, linewidth=0.8)
         axes.plot([gain], [place], "o", color=colour, markersize=5)
-        side = 1 if gain >= 0 else -1
+        half = 100 * cell.gain.half_width if cell.gain.n > 1 else 0.0
+        # Left of an axis that an interval fills there is no room beside the names.
+        side = 1 if gain >= 0 or gain - half <= reach[0] else -1
+        end = min(max(gain + side * half, reach[0]), reach[1])
         axes.annotate(
             f"{gain:+.1f}".replace("-", "−"),
-            (gain + side * (100 * cell.gain.half_width if cell.gain.n > 1 else 0), place),
+            (end, place),
             xytext=(7 * side, 0),
             textcoords="offset points",
-            ha="left" if gain >= 0 else "right",
+            ha="left" if side > 0 else "right",
             va="center",
             fontsize=7,
             color=QUIET,
@@ -83,5 +87,6 @@ def _draw_gains(
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.set_xlim(*reach)
-    axes.set_xlabel("points of test top-1", fontsize=8.5, color=QUIET)
+    whiskers = "; whiskers: 95% t-interval" if any(cell.gain.n > 1 for cell in ranked) else ""
+    axes.set_xlabel(f"points{whiskers}", fontsize=8.5, color=QUIET)
     return len(ranked)

@@ -80,6 +80,7 @@ def _draw_dataset(axes: Axes, table: InputTable, number: int) -> None:
         if entry.published is not None:
             axes.plot([100 * entry.published], [place], mark, markersize=7, zorder=2,
                       markerfacecolor="white", markeredgecolor=colour, markeredgewidth=1.1,
+                      clip_on=False,
                       alpha=1.0 if column.paper and column.paper.is_same else 0.45)  # fmt: skip
         cell = entry.cell
         if cell is None:
@@ -93,7 +94,8 @@ def _draw_dataset(axes: Axes, table: InputTable, number: int) -> None:
         if cell.estimate.n > 1:
             half = 100 * cell.estimate.half_width
             axes.plot([mean - half, mean + half], [place, place], color=colour, linewidth=1.5)
-        axes.plot([mean], [place], mark, color=colour, markersize=6, zorder=3)
+        # Not clipped: at 0.0 the axis would cut it in half.
+        axes.plot([mean], [place], mark, color=colour, markersize=6, zorder=3, clip_on=False)
     _draw_levels(axes, table, number)
     quiet_axes(axes, grid="x")
     axes.set_ylim(len(table.rows) - 0.4, -0.6)
@@ -106,6 +108,7 @@ def _draw_dataset(axes: Axes, table: InputTable, number: int) -> None:
     axes.set_title(column.label, fontsize=9.5, loc="left", weight="bold", color=INK, pad=15)
     if column.paper is not None and not column.paper.is_same:
         head = f"hollow: the paper on {column.paper.name}"
+        head += f", {column.paper.other}" if column.paper.is_part else ""
         axes.annotate(head, (0, 1), xycoords="axes fraction", xytext=(0, 4), fontsize=7,
                       textcoords="offset points", color=QUIET)  # fmt: skip
 

@@ -114,6 +114,7 @@ def _draw_legend(axes: Axes, table: LabelTable) -> None:
     if any(entry.published is not None for row in table.rows for entry in row.entries):
         another = table.paper is not None and not table.paper.is_same
         label = f"the paper, on {table.paper.name}" if table.paper and another else "the paper"
+        label += f", {table.paper.other}" if table.paper and table.paper.is_part else ""
         handles.append(Line2D([], [], color=QUIET, marker="o", markerfacecolor="white",
                               linewidth=0.9, linestyle=(0, (2, 2)), label=label))  # fmt: skip
     if table.untrained.n:

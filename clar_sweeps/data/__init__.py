@@ -247,7 +247,7 @@ def _length_before(choice: Choice) -> float | None:
         waveforms = open_cache(choice.cache, remedy=choice.remedy)
     except DataError:
         return None
-    return waveforms.samples.shape[1] / waveforms.sample_rate
+    return float(waveforms.samples.shape[1] / waveforms.sample_rate)
 
 
 def _with_length(fingerprint: str, clip_seconds: float | None) -> str:

@@ -59,7 +59,7 @@ def test_ours_stand_beside_the_papers_with_a_difference(run: Run, make: MakeTria
     assert (sc10.published, sc10.difference) == (0.893, pytest.approx(0.853 - 0.893))
     # Of another dataset: for orientation, and no target.
     assert (digits.published, digits.difference) == (0.893, None)
-    assert table.columns[2].paper == ("SC-10", False)
+    assert table.columns[2].paper == ("SC-10", False, False)
     # No result yet: nothing to take a difference of.
     assert (esc50.published, esc50.difference) == (0.337, None)
     noise = next(row for row in table.rows if row.chain == ("WN",))
@@ -112,7 +112,7 @@ def test_the_duel_is_between_rows_chosen_on_validation(run: Run, make: MakeTrial
     assert duel.difference is not None
     assert duel.difference.mean == pytest.approx(0.05)
     headline = inputs_headline(table)
-    assert "the best row is 2-D FD → TM with 60.0% ± 63.5" in headline
+    assert "the row chosen on validation is 2-D FD → TM, with 60.0% ± 63.5 on test" in headline
     assert "2-D leads 1-D by 5.0 ± 0.0 points" in headline
 
 

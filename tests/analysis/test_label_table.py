@@ -49,7 +49,7 @@ def test_a_run_of_three_methods_has_nine_trials_for_twelve_cells(labels: Run) ->
 
 def test_numbers_of_another_dataset_are_no_target(labels: Run) -> None:
     (table,) = tables_of(labels)
-    assert table.paper == ("SC-10", False)
+    assert table.paper == ("SC-10", False, False)
     supervised = table.rows[0].entries
     assert [entry.published for entry in supervised] == [0.949, 0.864, 0.684, 0.286]
     assert table.rows[1].entries[0].published == 0.848
@@ -64,6 +64,17 @@ def test_on_the_papers_dataset_encoder_and_chain_there_is_a_difference(run: Run)
     entry = table.rows[0].entries[0]
     assert entry.difference == pytest.approx(0.909 - 0.949)
     assert table.rows[0].entries[1].difference is None  # no result yet
+
+
+def test_a_part_of_the_papers_dataset_has_no_difference(run: Run) -> None:
+    trials = label_trials(dataset="sc10")
+    run.plan(*trials)
+    run.done(trials[0], test=0.909, provenance={"clips": {"train": 62, "valid": 9, "test": 9}})
+    (study,) = find(load_run(run.path)).labels
+    assert study.table.paper == ("SC-10", False, True)
+    assert study.table.rows[0].entries[0].published == 0.949
+    assert study.table.rows[0].entries[0].difference is None
+    assert "training clips 62 instead of 18,620" in str(study.protocol)
 
 
 @pytest.mark.parametrize("fields", [{"encoder": "resnet18_1d"}, {"chain": ("FD", "TM", "TS")}])
@@ -128,9 +139,10 @@ def test_a_lead_is_paired_by_seed(run: Run) -> None:
     # The seeds share their ups and downs: they are in no interval of a difference.
     assert table.leads[0].difference.mean == pytest.approx(0.05)
     assert table.leads[0].difference.half_width == pytest.approx(0, abs=1e-9)
-    assert "with 100% of the labels CLAR leads supervised by 5.0 ± 0.0 points" in labels_headline(
-        table
-    )
+    assert (
+        "with 100% of the labels CLAR is chosen on validation, and on test CLAR leads supervised "
+        "by 5.0 ± 0.0 points"
+    ) in labels_headline(table)
 
 
 def test_states_are_told_apart_and_nothing_counts_as_zero(run: Run) -> None:

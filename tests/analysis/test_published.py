@@ -110,7 +110,8 @@ def test_scalars_of_figure_4_are_those_of_the_sentence() -> None:
 
 
 def test_a_dataset_that_is_not_the_papers_stands_beside_the_nearest_one() -> None:
-    assert paper_dataset("sc35") == ("SC-35", True)
-    assert paper_dataset("spoken-digits") == ("SC-10", False)
-    assert paper_dataset("instrument-notes") == ("NSynth-128", False)
+    assert paper_dataset("sc35") == ("SC-35", True, False)
+    assert paper_dataset("sc35", is_part=True) == ("SC-35", False, True)
+    assert paper_dataset("spoken-digits") == ("SC-10", False, False)
+    assert paper_dataset("instrument-notes") == ("NSynth-128", False, False)
     assert paper_dataset("folder") is None

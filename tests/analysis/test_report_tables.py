@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Callable
 
@@ -60,10 +61,14 @@ def test_the_headline_of_labels_says_who_leads_at_which_share(labels_report: Rep
     at_one = "at the one seed that both have"
     assert headline == (
         "On spoken-digits (medium) with the 2-D encoder, trained with FD → TM: "
-        f"with 100% of the labels CLAR lies 5.0 points above supervised {at_one}; "
-        f"with 20% of the labels CLAR lies 5.0 points above supervised {at_one}; "
-        f"with 10% of the labels CLAR lies 5.0 points above SimCLR {at_one}; "
-        f"with 1% of the labels SimCLR lies 5.0 points above CLAR {at_one}. "
+        f"with 100% of the labels CLAR is chosen on validation, and on test "
+        f"CLAR lies 5.0 points above supervised {at_one}; "
+        f"with 20% of the labels CLAR is chosen on validation, and on test "
+        f"CLAR lies 5.0 points above supervised {at_one}; "
+        f"with 10% of the labels CLAR is chosen on validation, and on test "
+        f"CLAR lies 5.0 points above SimCLR {at_one}; "
+        f"with 1% of the labels SimCLR is chosen on validation, and on test "
+        f"SimCLR lies 5.0 points above CLAR {at_one}. "
         "The untrained encoder has 30.0%."
     )
 
@@ -126,7 +131,7 @@ def test_an_input_run_stands_beside_table_1(inputs: Run) -> None:
     assert header in markdown
     assert "| **FD** | 70.0 (paper 67.7: +2.3) | **50.0** ◂ (paper 67.7) |" in markdown
     assert "| **FD** | **80.0** ◂ (paper 70.2: +9.8) | – (paper 70.2) |" in markdown
-    assert "best row is 2-D FD with 80.0%; 2-D lies 10.0 points above 1-D" in report.headlines[0]
+    assert "is 2-D FD, with 80.0% on test; 2-D lies 10.0 points above 1-D" in report.headlines[0]
     assert "So far 3 of 4 cells have a result." in report.headlines[0]
     texts = svg_texts(inputs.path / "report" / "input_table.svg")
     assert "missing" in texts
@@ -157,3 +162,72 @@ def test_equal_records_give_equal_files(name: str, request: pytest.FixtureReques
     contents = [path.read_bytes() for path in first.files]
     again = write_report(run.path)
     assert [path.read_bytes() for path in again.files] == contents
+
+
+def test_bold_says_what_it_leaves_out_where_simclr_leads(labels_report: Report) -> None:
+    note = (
+        "Bold is the highest of its column on validation; SimCLR, whose value spans all columns, "
+        "is bold only where it leads everywhere on validation."
+    )
+    assert note in page_of(labels_report).texts
+
+
+def test_bold_needs_no_exception_where_simclr_leads_nowhere(run: Run) -> None:
+    trials = label_trials()
+    run.plan(*trials)
+    for trial in trials:
+        run.done(trial, test=0.2 if trial.config.method == "simclr" else 0.8)
+    texts = page_of(write_report(run.path)).texts
+    assert "Bold is the highest of its column on validation." in texts
+
+
+def test_below_a_headline_stands_what_it_is_not(inputs: Run) -> None:
+    report = write_report(inputs.path)
+    line = (
+        "Not the paper's protocol: dataset spoken-digits (medium) instead of SC-10, epochs 6 "
+        "instead of 1000, width 8 instead of 64, and 1 more."
+    )
+    assert report.protocols == (line,)
+    assert str(report).splitlines()[:2] == [report.headlines[0], line]
+    texts = page_of(report).texts
+    assert texts[texts.index(report.headlines[0]) + 1] == line
+
+
+def test_a_part_of_a_dataset_is_named_where_the_paper_stands_beside_it(
+    run: Run, make: MakeTrial
+) -> None:
+    trials = [make("FD", dataset=name) for name in ("sc10", "sc35")]
+    run.plan(*trials)
+    run.done(
+        trials[0], test=0.7, provenance={"clips": {"train": 62, "valid": 2_494, "test": 2_552}}
+    )
+    run.done(trials[1], test=0.7)
+    report = write_report(run.path)
+    texts = page_of(report).texts
+    assert "paper: SC-10, all of its clips" in texts
+    assert "training clips of sc10 62 instead of 18,620" in report.protocols[0]
+    table = pd.read_csv(report.page.parent / "input_table.csv").set_index("dataset")
+    assert math.isnan(table.loc["sc10", "difference"])
+    assert not math.isnan(table.loc["sc35", "difference"])
+    assert "sc35 clips" not in report.protocols[0]
+
+
+def test_results_of_different_clips_are_told(run: Run, make: MakeTrial) -> None:
+    trials = [make("FD", seed=seed) for seed in (0, 1)]
+    run.plan(*trials)
+    run.done(trials[0], test=0.5)
+    run.done(trials[1], test=0.6)
+    told = "different sets of clips"
+    assert not any(told in text for text in page_of(write_report(run.path)).texts)
+    run.done(trials[1], test=0.6, provenance={"dataset_digest": "4567cdef"})
+    assert (
+        "Results of 2 different sets of clips of spoken-digits (medium) are averaged here: their "
+        "digests are 0123abcd, 4567cdef. Compare trials of one set alone."
+    ) in page_of(write_report(run.path)).texts
+
+
+def test_every_table_scrolls_inside_its_card(labels_report: Report) -> None:
+    html = labels_report.page.read_text(encoding="utf-8")
+    cards = re.findall(r'<div class="scroll[^>]*><table>', html)
+    assert len(cards) == html.count("<table>")
+    assert re.search(r"\.scroll \{[^}]*overflow-x: auto", html)

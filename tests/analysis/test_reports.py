@@ -67,7 +67,11 @@ def test_the_page_of_all_runs_links_each_with_its_headline(runs: Path) -> None:
     assert page == runs / "index.html"
     assert links(page) == ["good%20run/report/index.html", "labels/report/index.html"]
     text = page.read_text(encoding="utf-8")
-    assert "On spoken-digits (medium) the best row is 2-D FD with 50.0%." in text
+    assert (
+        "On spoken-digits (medium) the row chosen on validation is 2-D FD, with 50.0% on test."
+        in text
+    )
+    assert "Not the paper&#39;s protocol: dataset spoken-digits (medium) instead of SC-10" in text
     assert "No report: runs/damaged/plan.json: is not readable JSON" in text
     assert "9 trials: 9 missing" in text
 

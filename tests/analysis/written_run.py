@@ -100,10 +100,11 @@ class Run:
         test: float,
         valid: float | None = None,
         curve: Mapping[int, float] | None = None,
+        provenance: Mapping[str, Any] | None = None,
     ) -> None:
         """Write a trial that is done, or an untrained encoder."""
         self.evaluated(trial, curve or {}, epochs=trial.config.epochs)
-        self._close(trial, "done", metrics_of(test, valid), None)
+        self._close(trial, "done", metrics_of(test, valid), None, provenance)
 
     def failed(self, trial: Trial, *, message: str = "out of memory") -> None:
         """Write a trial that ended in an error after an evaluation."""
@@ -127,6 +128,7 @@ class Run:
         state: records.EndState,
         metrics: dict[str, float],
         error: dict[str, str] | None,
+        provenance: Mapping[str, Any] | None = None,
     ) -> None:
         records.write_summary(
             self.folder(trial),
@@ -134,7 +136,7 @@ class Run:
             state=state,
             metrics=metrics,
             cost={"train_seconds": 12.5, "eval_seconds": 2.0, "total_seconds": 15.0},
-            provenance=PROVENANCE,
+            provenance=PROVENANCE | dict(provenance or {}),
             error=error,
         )
 

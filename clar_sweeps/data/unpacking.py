@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, cast
 
@@ -121,8 +122,8 @@ def _zip_entries(archive: Path, folder: Path) -> Iterator[Entry]:
                 name=info.filename,
                 num_bytes=info.file_size,
                 is_file=kind in (0, 0o10),
-                open=lambda info=info: file.open(info),  # type: ignore[misc]
-                position=lambda read=read: read,  # type: ignore[misc]
+                open=partial(file.open, info),
+                position=partial(int, read),
             )
 
 
@@ -138,7 +139,7 @@ def _tar_entries(archive: Path) -> Iterator[Entry]:
                     name=member.name,
                     num_bytes=member.size,
                     is_file=member.isreg(),
-                    open=lambda member=member: file.extractfile(member),  # type: ignore[misc]
+                    open=partial(file.extractfile, member),
                     position=raw.tell,
                 )
         # A tar that was cut between two members, or has a damaged one, ends the loop as well.
@@ -168,7 +169,7 @@ class _Tail:
 
 def _uncompressed(raw: io.BufferedReader) -> IO[bytes]:
     if raw.peek(2)[:2] == b"\x1f\x8b":
-        return gzip.open(raw, "rb")  # type: ignore[return-value]
+        return gzip.open(raw, "rb")  # type: ignore[return-value]  # reads as IO does
     return raw
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.frames import TEST_METRICS, check_columns
-from analysis.settings import includes, widest
+from analysis.settings import Nesting
 from analysis.stats import Estimate, estimate, paired_difference
 from clar_sweeps.records import State
 
@@ -30,6 +30,7 @@ _NUM_OCCURRING = {"instrument-notes": 88}
 # What a cell without a result is called when its trials ended differently: first the worst.
 _PRECEDENCE: tuple[State, ...] = ("failed", "diverged", "unfinished", "missing")
 _OF_A_PANEL = ["dataset", "condition", "folder", "encoder"]
+_OF_A_CELL = ["chain", "method", "label_fraction", "supervised_budget"]
 
 
 class Panel(NamedTuple):
@@ -74,7 +75,8 @@ def panels(trials: pd.DataFrame) -> list[Panel]:
     settings: dict[tuple[str | None, ...], list[str]] = {}
     for head in heads:
         settings.setdefault(_place(head), []).append(_setting(head))
-    found = [_panel(head) for head in heads if _setting(head) in widest(settings[_place(head)])]
+    widest = {place: set(Nesting(found).widest()) for place, found in settings.items()}
+    found = [_panel(head) for head in heads if _setting(head) in widest[_place(head)]]
     order = {key: place for place, key in reversed(list(enumerate(map(_picture, found))))}
     return sorted(found, key=lambda panel: (order[_picture(panel)], panel.encoder))
 
@@ -92,7 +94,7 @@ def _panel(head: Row) -> Panel:
 
 
 def _text(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
+    return None if value is None or pd.isna(value) else str(value)
 
 
 def _setting(row: Row) -> str:
@@ -116,30 +118,74 @@ def side_by_side(found: Sequence[Panel]) -> list[list[Panel]]:
     return list(groups.values())
 
 
-def rows_of(trials: pd.DataFrame, panel: Panel) -> list[Row]:
-    """The trials of a panel, in the order of the frame."""
-    place = (panel.dataset, panel.condition, panel.folder, panel.encoder)
+class TrialRows:
+    """The rows of a trials frame by place and setting, for those who ask for many panels."""
+
+    def __init__(self, trials: pd.DataFrame) -> None:
+        """Take the frame apart once: a panel then costs its own rows, not those of all."""
+        check_columns(trials, "trials")
+        self._found: dict[tuple[str | None, ...], dict[str, list[tuple[int, Row]]]] = {}
+        self._by_cell: dict[Panel, list[list[Row]]] = {}  # a report asks once for each metric
+        self._by_id: dict[str, Row] = {}
+        # By way of columns: pandas' own rows cost ten times as much.
+        columns = [_plain(trials[name]) for name in trials.columns]
+        for position, values in enumerate(zip(*columns, strict=True)):
+            row: Row = dict(zip(trials.columns, values, strict=True))
+            settings = self._found.setdefault(_place(row), {})
+            settings.setdefault(_setting(row), []).append((position, row))
+            self._by_id[str(row["id"])] = row
+        self._nesting = {place: Nesting(settings) for place, settings in self._found.items()}
+
+    def of(self, panel: Panel) -> list[Row]:
+        """The trials of a panel, in the order of the frame."""
+        place = (panel.dataset, panel.condition, panel.folder, panel.encoder)
+        if place not in self._found:
+            return []
+        settings = self._nesting[place].within(panel.setting)
+        chosen = [entry for setting in settings for entry in self._found[place][setting]]
+        return [row for _, row in sorted(chosen, key=lambda entry: entry[0])]
+
+    def named(self, ids: Iterable[str]) -> list[Row]:
+        """The trials of these ids."""
+        return [self._by_id[trial] for trial in ids]
+
+    def by_cell(self, panel: Panel) -> list[list[Row]]:
+        """The trials of a panel, those of one cell together, in the order of the plan."""
+        if panel not in self._by_cell:
+            groups: dict[tuple[Any, ...], list[Row]] = {}
+            for row in self.of(panel):
+                groups.setdefault(tuple(row[name] for name in _OF_A_CELL), []).append(row)
+            self._by_cell[panel] = list(groups.values())
+        return self._by_cell[panel]
+
+
+def _plain(column: "pd.Series[Any]") -> list[Any]:
+    """Values of a column, None where there is none."""
     return [
-        row
-        for row in trials.to_dict("records")
-        if _place(row) == place and includes(panel.setting, _setting(row))
+        None if absent else value
+        for value, absent in zip(column.tolist(), column.isna().tolist(), strict=True)
     ]
 
 
-def cells(trials: pd.DataFrame, panel: Panel, metric: str = "test_top1") -> list[Cell]:
+# A frame serves for one question; for many, take it apart once.
+Trials = pd.DataFrame | TrialRows
+
+
+def rows_of(trials: Trials, panel: Panel) -> list[Row]:
+    """The trials of a panel, in the order of the frame."""
+    return (trials if isinstance(trials, TrialRows) else TrialRows(trials)).of(panel)
+
+
+def cells(trials: Trials, panel: Panel, metric: str = "test_top1") -> list[Cell]:
     """Average the seeds of every cell of a panel, in the order of the plan.
 
     Raises:
         ValueError: The metric is not one of the test split.
     """
-    check_columns(trials, "trials")
     if metric not in TEST_METRICS:
         raise ValueError(f"metric: {metric!r} is not one of {', '.join(TEST_METRICS)}")
-    groups: dict[tuple[str | None, ...], list[Row]] = {}
-    names = ("chain", "method", "label_fraction", "supervised_budget")
-    for row in rows_of(trials, panel):
-        groups.setdefault(tuple(_text(row[name]) for name in names), []).append(row)
-    return [_cell(rows, metric) for rows in groups.values()]
+    taken_apart = trials if isinstance(trials, TrialRows) else TrialRows(trials)
+    return [_cell(rows, metric) for rows in taken_apart.by_cell(panel)]
 
 
 def _cell(rows: Sequence[Row], metric: str) -> Cell:
@@ -151,7 +197,7 @@ def _cell(rows: Sequence[Row], metric: str) -> Cell:
         first=_text(head["first"]),
         second=_text(head["second"]),
         method=str(head["method"]),
-        label_fraction=None if pd.isna(head["label_fraction"]) else float(head["label_fraction"]),
+        label_fraction=head["label_fraction"],
         supervised_budget=_text(head["supervised_budget"]),
         state=_state({row["state"] for row in rows}),
         estimate=estimate(list(values.values())),
@@ -167,7 +213,7 @@ def _cell(rows: Sequence[Row], metric: str) -> Cell:
 
 def by_seed(rows: Iterable[Row], column: str) -> dict[int, float]:
     """Seed to number, without the trials that have none."""
-    return {int(row["seed"]): float(row[column]) for row in rows if not pd.isna(row[column])}
+    return {int(row["seed"]): float(row[column]) for row in rows if row[column] is not None}
 
 
 def _state(states: set[State]) -> State:
@@ -176,7 +222,7 @@ def _state(states: set[State]) -> State:
     return next(state for state in _PRECEDENCE if state in states)
 
 
-def untrained_estimate(trials: pd.DataFrame, panel: Panel, metric: str = "test_top1") -> Estimate:
+def untrained_estimate(trials: Trials, panel: Panel, metric: str = "test_top1") -> Estimate:
     """Estimate the untrained encoder's metric over the seeds where it was evaluated."""
     return estimate(list(by_seed(rows_of(trials, panel), f"untrained_{metric}").values()))
 
@@ -195,6 +241,7 @@ def best_cell(found: Sequence[Cell]) -> Cell | None:
 
 def cells_frame(trials: pd.DataFrame) -> pd.DataFrame:
     """Means of all cells over their seeds, a row a cell and metric; fractions."""
+    by_place = TrialRows(trials)
     rows = [
         {
             "panel": panel.label,
@@ -215,6 +262,6 @@ def cells_frame(trials: pd.DataFrame) -> pd.DataFrame:
         }
         for panel in panels(trials)
         for metric in TEST_METRICS
-        for cell in cells(trials, panel, metric)
+        for cell in cells(by_place, panel, metric)
     ]
     return pd.DataFrame(rows)

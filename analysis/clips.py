@@ -1,9 +1,7 @@
 """How many clips a dataset of the paper has, and which trials saw fewer of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
-
-import pandas as pd
 
 SPLITS = ("train", "valid", "test")
 COLUMNS = tuple(f"{split}_clips" for split in SPLITS)
@@ -46,16 +44,17 @@ def clips_in(provenance: Mapping[str, Any]) -> Clips:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_whole and 0 <= value < 2**63 else None
 
 
-def clips_of(trials: pd.DataFrame, ids: Collection[str]) -> dict[str, list[Clips]]:
-    """The clips of the named trials of a frame, by dataset."""
-    found: dict[str, list[Clips]] = {}
-    for row in trials[trials["id"].isin(list(ids))].to_dict("records"):
-        counts = (None if pd.isna(row[name]) else int(row[name]) for name in COLUMNS)
-        found.setdefault(str(row["dataset"]), []).append(Clips(*counts))
-    return found
+def clips_of(rows: Iterable[Mapping[Hashable, Any]]) -> dict[str, list[Clips]]:
+    """The distinct numbers of clips of trials, rows of a frame taken apart, by dataset."""
+    found: dict[str, dict[Clips, None]] = {}
+    for row in rows:
+        counts = Clips(*(row[name] for name in COLUMNS))
+        found.setdefault(str(row["dataset"]), {})[counts] = None
+    return {dataset: list(counts) for dataset, counts in found.items()}
 
 
 def shortfalls(dataset: str, found: Sequence[Clips]) -> list[Shortfall]:

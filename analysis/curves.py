@@ -1,9 +1,11 @@
 """Trials and history frames to the numbers of Figure 5: test top-1 over the epochs of training."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
+from analysis.cells import TrialRows
 from analysis.label_table import LabelRow, LabelTable
 from analysis.stats import Estimate, estimate
 
@@ -42,17 +44,28 @@ class LearningCurves(NamedTuple):
     panels: tuple[CurvePanel, ...]
 
 
-def learning_curves(
-    trials: pd.DataFrame, history: pd.DataFrame, table: LabelTable
-) -> LearningCurves:
+# By id of a trial: the epochs where it was evaluated, and the metric there.
+Evaluations = Mapping[str, Sequence[tuple[int, float]]]
+
+
+def evaluations(history: pd.DataFrame) -> Evaluations:
+    """Take a history frame apart by trial, once for all curves."""
+    evaluated = history[history[METRIC].notna()]
+    found: dict[str, list[tuple[int, float]]] = {}
+    columns = (evaluated[name].tolist() for name in ("id", "epoch", METRIC))
+    for trial, epoch, value in zip(*columns, strict=True):
+        found.setdefault(str(trial), []).append((int(epoch), float(value)))
+    return found
+
+
+def learning_curves(trials: TrialRows, evaluated: Evaluations, table: LabelTable) -> LearningCurves:
     """Average the seeds at every epoch where they were evaluated.
 
     Args:
-        trials: From `load_run`.
-        history: From `load_run`.
+        trials: Of the run, taken apart.
+        evaluated: Of the same run.
         table: Whose methods and shares are drawn.
     """
-    evaluated = history[history[METRIC].notna()]
     shares: tuple[float | None, ...] = table.shares or (None,)
     panels = [
         CurvePanel(
@@ -68,26 +81,23 @@ def learning_curves(
     return LearningCurves(table, tuple(panels))
 
 
-def _curve(
-    trials: pd.DataFrame, evaluated: pd.DataFrame, row: LabelRow, place: int
-) -> Curve | None:
+def _curve(trials: TrialRows, evaluated: Evaluations, row: LabelRow, place: int) -> Curve | None:
     cell = row.at(place).cell
     if cell is None:
         return None
-    own = trials[trials["id"].isin(cell.ids)]
-    failed = own["state"].isin(["failed", "diverged"])
-    counted = evaluated[evaluated["id"].isin(own.loc[~failed, "id"])]
-    points = tuple(
-        Point(int(str(epoch)), estimate(rows[METRIC].astype(float).tolist()))
-        for epoch, rows in counted.groupby("epoch")
-    )
+    own = trials.named(cell.ids)
+    counted = [trial for trial in own if trial["state"] not in ("failed", "diverged")]
+    by_epoch: dict[int, list[float]] = {}
+    for trial in counted:
+        for epoch, value in evaluated.get(trial["id"], ()):
+            by_epoch.setdefault(epoch, []).append(value)
     return Curve(
         method=row.method,
         budget=row.budget,
-        points=points,
-        num_trials=int((~failed).sum()),
-        num_done=int((own["state"] == "done").sum()),
-        num_left_out=int(failed.sum()),
+        points=tuple(Point(epoch, estimate(by_epoch[epoch])) for epoch in sorted(by_epoch)),
+        num_trials=len(counted),
+        num_done=sum(trial["state"] == "done" for trial in own),
+        num_left_out=len(own) - len(counted),
     )
 
 

@@ -1,7 +1,6 @@
 """Run folders as frames: a row a trial, a row an epoch."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -9,9 +8,12 @@ import pandas as pd
 
 from analysis.clips import COLUMNS as CLIPS
 from analysis.clips import clips_in
+from analysis.histories import Histories, Provenance, is_fraction, is_number, sound_rows, told
 from analysis.settings import Settings
-from clar_sweeps.config import Trial, TrialConfig, identity, make_trial
+from clar_sweeps.collector import paused
+from clar_sweeps.config import Trial, TrialConfig, identity
 from clar_sweeps.errors import RecordError
+from clar_sweeps.faults import one_line
 from clar_sweeps.records import Record, State, read_json, read_record, trial_folder
 from clar_sweeps.sweep import Sweep, plan_from_json
 
@@ -23,6 +25,7 @@ METRICS = (
     "test_knn_top1",
     "valid_knn_top1",
 )
+_METRICS = frozenset(METRICS)
 REQUIRED_METRICS = ("test_top1", "valid_top1")
 TEST_METRICS = tuple(name for name in METRICS if name.startswith("test_"))
 UNTRAINED = tuple(f"untrained_{name}" for name in TEST_METRICS)
@@ -100,6 +103,7 @@ class _Read(NamedTuple):
     fault: str
 
 
+@paused()
 def load_run(run: Path) -> RunFrames:
     """Read a run folder.
 
@@ -109,38 +113,31 @@ def load_run(run: Path) -> RunFrames:
         RecordError: The plan is absent, damaged or of another version.
     """
     sweep = plan_from_json(read_json(run / "plan.json"), run / "plan.json")
-    baselines = [_read(path.parent) for path in sorted((run / "untrained").glob("*/config.json"))]
-    untrained = _untrained_metrics(baselines)
+    baselines = [_read(folder) for folder in _opened_folders(run / "untrained")]
+    untrained = _Untrained(baselines)
     folders = {trial_folder(run, trial): trial for trial in sweep.trials}
-    reads = {folder: _read(folder, trial) for folder, trial in folders.items()}
-    others = [
-        _read(path.parent)
-        for path in sorted((run / "trials").glob("*/config.json"))
-        if path.parent not in folders
-    ]
-    cells = {identity(trial.config.cell()) for trial in sweep.trials}
+    planned = {folder.name for folder in folders}
+    others = [_read(folder) for folder in _opened_folders(run / "trials", without=planned)]
+    cells = {identity(cell) for cell in {trial.config.cell() for trial in sweep.trials}}
     planned_ids = {trial.id for trial in sweep.trials}
     extras = [read.record for read in others if read.record and _is_extra(read.record, cells)]
     extras = [record for record in extras if record.trial.id not in planned_ids]
     extras.sort(key=lambda record: record.trial.config.seed)
     study = study_of(sweep)
     settings = Settings([trial.config for trial in sweep.trials], in_label_tables=study == "labels")
-    rows = [
-        _row(trial, reads[folder], settings, untrained, planned=True)
-        for folder, trial in folders.items()
-    ] + [
-        _row(record.trial, _Read(record, ""), settings, untrained, planned=False)
-        for record in extras
-    ]
-    records = [read.record for read in reads.values() if read.record] + extras
+    gathered = _Gathered(settings, untrained)
+    for folder, trial in folders.items():
+        gathered.add(trial, _read(folder, trial), planned=True)
+    for record in extras:
+        gathered.add(record.trial, _Read(record, ""), planned=False)
     return RunFrames(
         sweep=sweep,
         study=study,
         configs={trial.id: trial.config for trial in sweep.trials}
         | {record.trial.id: record.trial.config for record in extras},
-        trials=_trials_frame(rows),
-        history=_history_frame(records),
-        provenance=_provenance(records),
+        trials=_trials_frame(gathered.rows),
+        history=gathered.histories.frame(),
+        provenance=gathered.provenance.texts(),
         num_left_out=sum(read.record is not None for read in others) - len(extras),
         unreadable=tuple(read.fault for read in others if read.fault),
         untrained_faults=tuple(_untrained_faults(baselines)),
@@ -165,23 +162,32 @@ def check_columns(frame: pd.DataFrame, place: str) -> None:
         raise RecordError(f"{place}: columns {', '.join(absent)} are absent; load it with load_run")
 
 
+def _opened_folders(place: Path, *, without: Collection[str] = ()) -> list[Path]:
+    """Folders that hold a record, by name; those in `without` are not looked into."""
+    folders = place.iterdir() if place.is_dir() else ()
+    chosen = sorted(folder for folder in folders if folder.name not in without)
+    return [folder for folder in chosen if (folder / "config.json").exists()]
+
+
 def _read(folder: Path, trial: Trial | None = None) -> _Read:
     """Read and check one folder; a planned trial without a folder has neither record nor fault."""
     if not any((folder / name).exists() for name in ("config.json", "summary.json")):
         return _Read(None, "")
     try:
-        record = read_record(folder)
+        record = read_record(folder, planned=trial)
         check_record(record)
-        if trial is not None and identity(record.trial.config) != trial.id:
+        # Equal configs have equal ids, and are told faster than two hashes are made.
+        is_planned = trial is None or record.trial.config == trial.config
+        if trial is not None and not is_planned and identity(record.trial.config) != trial.id:
             raise RecordError(
                 f"{folder / 'config.json'}: id is {identity(record.trial.config)}, "
                 f"expected {trial.id}; remove the folder and run again"
             )
     except RecordError as error:
-        return _Read(None, _one_line(str(error)))
+        return _Read(None, one_line(str(error)))
     except OSError as error:
-        return _Read(None, _one_line(f"{folder}: cannot be read ({error.strerror})"))
-    return _Read(record, "")
+        return _Read(None, one_line(f"{folder}: cannot be read ({error.strerror})"))
+    return _Read(record._replace(history=sound_rows(record.history, metrics=_METRICS)), "")
 
 
 def check_record(record: Record) -> None:
@@ -195,19 +201,11 @@ def check_record(record: Record) -> None:
         metrics = record.summary["metrics"]
         for name in dict.fromkeys([*REQUIRED_METRICS, *(set(metrics) & set(METRICS))]):
             value = metrics.get(name)
-            if not _is_number(value) or not 0 <= value <= 1:
+            if not is_fraction(value):
                 raise RecordError(
                     f"{place}: {name} is {value!r}, expected a fraction in [0, 1]; "
                     "remove it and run again"
                 )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _is_extra(record: Record, cells: set[str]) -> bool:
@@ -216,13 +214,28 @@ def _is_extra(record: Record, cells: set[str]) -> bool:
     return record.trial.id == identity(config) and identity(config.cell()) in cells
 
 
-def _untrained_metrics(reads: Iterable[_Read]) -> dict[str, dict[str, float]]:
-    """Metrics of every untrained encoder on disk, by id: those of further seeds are in no plan."""
-    return {
-        read.record.trial.id: read.record.summary["metrics"]
-        for read in reads
-        if read.record and read.record.state == "done"
-    }
+class _Untrained:
+    """Untrained encoders on disk, those of further seeds too, which are in no plan."""
+
+    def __init__(self, reads: Iterable[_Read]) -> None:
+        self._metrics: dict[str, dict[str, float]] = {
+            read.record.trial.id: read.record.summary["metrics"]
+            for read in reads
+            if read.record and read.record.state == "done"
+        }
+        # Thousands of trials start from few encoders: each is derived and hashed once.
+        self._of_cell: dict[TrialConfig, TrialConfig] = {}
+        self._ids: dict[TrialConfig, str] = {}
+
+    def metrics(self, config: TrialConfig) -> dict[str, float]:
+        """Of the encoder that a trial starts from; empty where it is not evaluated."""
+        cell = config.cell()
+        if cell not in self._of_cell:
+            self._of_cell[cell] = cell.untrained()
+        start = self._of_cell[cell].model_copy(update={"seed": config.seed})
+        if start not in self._ids:
+            self._ids[start] = identity(start)
+        return self._metrics.get(self._ids[start], {})
 
 
 def _untrained_faults(reads: Iterable[_Read]) -> Iterator[str]:
@@ -233,11 +246,32 @@ def _untrained_faults(reads: Iterable[_Read]) -> Iterator[str]:
             yield f"{read.record.trial.name}: {_error_line(read.record.summary) or 'failed'}"
 
 
+class _Gathered:
+    """The rows of both frames, as the records are read."""
+
+    def __init__(self, settings: Settings, untrained: _Untrained) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.histories = Histories(["epoch", "step", "loss", "learning_rate", "seconds", *METRICS])
+        self.provenance = Provenance()
+        self._settings = settings
+        self._untrained = untrained
+
+    def add(self, trial: Trial, read: _Read, *, planned: bool) -> None:
+        """Take in one trial and what was read of it."""
+        self.rows.append(_row(trial, read, self._settings, self._untrained, planned=planned))
+        if read.record is None:
+            return
+        self.histories.add(trial.id, read.record.history)
+        # Where a trial failed says nothing about where the results come from.
+        if read.record.state == "done":
+            self.provenance.add(read.record.summary["provenance"])
+
+
 def _row(
     trial: Trial,
     read: _Read,
     settings: Settings,
-    untrained: Mapping[str, Mapping[str, float]],
+    untrained: _Untrained,
     *,
     planned: bool,
 ) -> dict[str, Any]:
@@ -248,7 +282,7 @@ def _row(
     metrics = summary.get("metrics", {}) if state == "done" else {}
     provenance = summary.get("provenance", {}) if state == "done" else {}
     digest = provenance.get("dataset_digest")
-    baseline = untrained.get(make_trial(config.untrained()).id, {})
+    baseline = untrained.metrics(config)
     first, second = _pair(config)
     setting = settings.text(config)
     return {
@@ -266,7 +300,7 @@ def _row(
         "method": config.method,
         "supervised_budget": config.supervised_budget,
         "label_subset": config.label_subset,
-        "digest": digest if isinstance(digest, str) else None,
+        "digest": told(digest) if isinstance(digest, str) else None,
         "chain": "+".join(config.augment),
         "first": first,
         "second": second,
@@ -284,7 +318,10 @@ def _row(
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if _is_number(value) else None
+    try:
+        return float(value) if is_number(value) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def _error_line(summary: Mapping[str, Any]) -> str | None:
@@ -292,8 +329,8 @@ def _error_line(summary: Mapping[str, Any]) -> str | None:
     if not error:
         return None
     if not isinstance(error, dict):
-        return _one_line(str(error))
-    return _one_line(f"{error.get('type', 'error')}: {error.get('message', '')}")
+        return one_line(str(error))
+    return one_line(f"{error.get('type', 'error')}: {error.get('message', '')}")
 
 
 def _pair(config: TrialConfig) -> tuple[str | None, str | None]:
@@ -327,22 +364,3 @@ def _trials_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     types |= dict.fromkeys(_COUNTS, "int64") | dict.fromkeys(CLIPS, "Int64") | {"planned": "bool"}
     types |= dict.fromkeys((*METRICS, *COSTS, *UNTRAINED, "gain", "label_fraction"), "float64")
     return frame.astype(types)
-
-
-def _history_frame(records: Iterable[Record]) -> pd.DataFrame:
-    rows = [{"id": record.trial.id, **row} for record in records for row in record.history]
-    leading = ["id", "epoch", "step", "loss", "learning_rate", "seconds", *METRICS]
-    further = dict.fromkeys(name for row in rows for name in row if name not in leading)
-    return pd.DataFrame(rows, columns=[*leading, *further])
-
-
-def _provenance(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
-    """Every distinct value of each entry, in order of appearance."""
-    found: dict[str, dict[str, None]] = {}
-    for record in records:
-        if record.state != "done":
-            continue  # where it failed says nothing about where the results come from
-        for name, value in record.summary.get("provenance", {}).items():
-            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-            found.setdefault(name, {})[text] = None
-    return {name: tuple(texts) for name, texts in found.items()}

@@ -8,6 +8,8 @@ import pandas as pd
 from analysis.cells import (
     Cell,
     Panel,
+    TrialRows,
+    Trials,
     best_cell,
     cells,
     chance_level,
@@ -23,7 +25,7 @@ from analysis.published import (
     input_fraction,
     paper_dataset,
 )
-from analysis.settings import includes, widest
+from analysis.settings import Nesting, includes
 from analysis.stats import Estimate, estimate, paired_difference
 from analysis.tables import Entry, entry_fields, make_entry
 
@@ -75,15 +77,15 @@ class InputTable(NamedTuple):
 
 def input_tables(trials: pd.DataFrame) -> list[InputTable]:
     """Table 1 once for each setting of the sweep."""
-    found = panels(trials)
+    found, taken_apart = panels(trials), TrialRows(trials)
     columns = _columns(found)
     tables = []
-    for setting in widest(panel.setting for panel in found):
+    for setting in Nesting(panel.setting for panel in found).widest():
         chosen = [panel for panel in found if includes(setting, panel.setting)]
         by_place = {(_column_key(panel), panel.encoder): panel for panel in chosen}
-        grid = {place: cells(trials, panel) for place, panel in by_place.items()}
+        grid = {place: cells(taken_apart, panel) for place, panel in by_place.items()}
         ids = {trial for found in grid.values() for cell in found for trial in cell.ids}
-        clips = clips_of(trials, ids)
+        clips = clips_of(taken_apart.named(ids))
         here = tuple(
             _beside_paper(column, clips)
             for column in columns
@@ -99,7 +101,8 @@ def input_tables(trials: pd.DataFrame) -> list[InputTable]:
         )
         untrained = tuple(
             UntrainedRow(
-                encoder, tuple(_untrained(trials, by_place, column, encoder) for column in here)
+                encoder,
+                tuple(_untrained(taken_apart, by_place, column, encoder) for column in here),
             )
             for encoder in sorted({panel.encoder for panel in chosen})
         )
@@ -166,7 +169,7 @@ def _best(column: Column, grid: _Grid) -> Cell | None:
 
 
 def _untrained(
-    trials: pd.DataFrame, by_place: dict[tuple[_Key, str], Panel], column: Column, encoder: str
+    trials: Trials, by_place: dict[tuple[_Key, str], Panel], column: Column, encoder: str
 ) -> Estimate:
     panel = by_place.get((column[1:4], encoder))
     return untrained_estimate(trials, panel) if panel else estimate([])

@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.cells import Cell, Panel, cells, chance_level, panels, untrained_estimate
+from analysis.cells import (
+    Cell,
+    Panel,
+    TrialRows,
+    cells,
+    chance_level,
+    panels,
+    untrained_estimate,
+)
 from analysis.clips import clips_of, shortfalls
 from analysis.protocol import place_differences
 from analysis.published import PaperDataset, label_fraction, paper_dataset
@@ -54,20 +62,23 @@ class LabelTable(NamedTuple):
 
 def label_tables(trials: pd.DataFrame) -> list[LabelTable]:
     """Table 2 once for each panel and chain."""
-    tables = []
+    tables, taken_apart = [], TrialRows(trials)
     for panel in panels(trials):
-        found = cells(trials, panel)
+        found = cells(taken_apart, panel)
+        untrained = untrained_estimate(taken_apart, panel)
         for chain in dict.fromkeys(cell.chain for cell in found):
             chosen = [cell for cell in found if cell.chain == chain]
-            tables.append(_label_table(trials, panel, chosen))
+            tables.append(_label_table(taken_apart, panel, chosen, untrained))
     return tables
 
 
-def _label_table(trials: pd.DataFrame, panel: Panel, found: Sequence[Cell]) -> LabelTable:
+def _label_table(
+    trials: TrialRows, panel: Panel, found: Sequence[Cell], untrained: Estimate
+) -> LabelTable:
     chain = found[0].chain
     with_labels = [cell.label_fraction for cell in found if cell.label_fraction is not None]
     shares = tuple(sorted(set(with_labels), reverse=True))
-    clips = clips_of(trials, {trial for cell in found for trial in cell.ids})
+    clips = clips_of(trials.named(trial for cell in found for trial in cell.ids))
     is_part = bool(shortfalls(panel.dataset, clips.get(panel.dataset, ())))
     paper = paper_dataset(panel.dataset, is_part=is_part)
     # Section 6 takes the ten digits alone.
@@ -85,7 +96,7 @@ def _label_table(trials: pd.DataFrame, panel: Panel, found: Sequence[Cell]) -> L
         shares=shares,
         rows=rows,
         paper=paper,
-        untrained=untrained_estimate(trials, panel),
+        untrained=untrained,
         chance=chance_level(panel.dataset),
         leads=tuple(lead for lead in leads if lead is not None),
     )

@@ -25,7 +25,8 @@ class Remarks(NamedTuple):
 
     counts: str  # of trials by state
     notes: list[str]
-    failures: list[tuple[str, str, str]]  # name, state, error line
+    failures: list[tuple[str, str, str]]  # name, state, error line; no more than fit a page
+    num_failures: int
     provenance: list[tuple[str, str]]  # name, value
     command: str  # that rebuilds the report
 
@@ -83,8 +84,21 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool
     return "\n".join("| " + " | ".join(map(_escape, line)) + " |" for line in lines)
 
 
+# Of texts that others wrote: what would be markup, a link or an element in them.
+_MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`<["})
+
+
+def plain(text: str) -> str:
+    """A text of another's, as it is, in Markdown."""
+    return text.translate(_MARKUP)
+
+
 def _escape(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+def _plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return table(header, [[plain(text) for text in row] for row in rows])
 
 
 def text_table(shown: TextTable) -> str:
@@ -135,7 +149,7 @@ def report_markdown(
         pictures: Names of the drawings that lie beside the report.
         remarks: What stands beside the numbers.
     """
-    parts = [f"# {frames.sweep.name}", frames.sweep.description]
+    parts = [f"# {plain(frames.sweep.name)}", plain(frames.sweep.description)]
     for headline, protocol in zip(findings.headlines, findings.protocols, strict=True):
         parts += [headline, f"**{protocol}**" if protocol else ""]
     parts.append(f"- {remarks.counts}")
@@ -143,13 +157,16 @@ def report_markdown(
     if tables:
         parts += ["## Beside the paper", *map(text_table, tables)]
     if remarks.notes:
-        parts += ["## Notes", "\n".join(f"- {note}" for note in remarks.notes)]
+        parts += ["## Notes", "\n".join(f"- {plain(note)}" for note in remarks.notes)]
     for section in findings.sections:
         parts += _section(section)
     if remarks.failures:
-        parts += ["## Failures", table(["trial", "state", "error"], remarks.failures)]
+        parts += ["## Failures", _plain_table(["trial", "state", "error"], remarks.failures)]
+        if remarks.num_failures > len(remarks.failures):
+            told = f"The first {len(remarks.failures)} of {remarks.num_failures}"
+            parts.append(f"{told}; trials.csv has them all.")
     if remarks.provenance:
-        parts += ["## Provenance", table(["entry", "value"], remarks.provenance)]
+        parts += ["## Provenance", _plain_table(["entry", "value"], remarks.provenance)]
     parts += ["## Rebuild", f"```sh\n{remarks.command}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.cells import (
     Panel,
+    Trials,
     best_cell,
     cells,
     chance_level,
@@ -61,7 +62,7 @@ class PairMatrix(NamedTuple):
 
 
 def pair_matrix(
-    trials: pd.DataFrame,
+    trials: Trials,
     operations: Sequence[str],
     panel: Panel,
     metric: str = "test_top1",
@@ -69,7 +70,7 @@ def pair_matrix(
     """Lay the cells of a panel out as Figure 4 does.
 
     Args:
-        trials: From `load_run`.
+        trials: From `load_run`, as a frame or taken apart.
         operations: Of the rows and columns, in order.
         panel: One of `panels(trials)`.
         metric: Of the test split.

@@ -42,14 +42,23 @@ def notes_of(frames: RunFrames, findings: Findings) -> list[str]:
     if frames.num_left_out:
         verb = "is" if frames.num_left_out == 1 else "are"
         notes.append(f"{count(frames.num_left_out, 'record')} of other configs {verb} left out.")
-    notes += [f"A record cannot be read and is left out: {fault}" for fault in frames.unreadable]
-    notes += [f"No untrained encoder: {fault}" for fault in frames.untrained_faults]
+    notes += _first(
+        [f"A record cannot be read and is left out: {fault}" for fault in frames.unreadable]
+    )
+    notes += _first([f"No untrained encoder: {fault}" for fault in frames.untrained_faults])
     return notes
+
+
+def _first(notes: list[str], number: int = 20) -> list[str]:
+    """Notes of one kind, as many as are read; the last line counts the others."""
+    more = len(notes) - number
+    return notes[:number] + ([f"And {more} more of this kind."] if more > 0 else [])
 
 
 def _mixed_clips(trials: pd.DataFrame) -> list[str]:
     """Datasets that were not the same clips in all done trials; unknown ones say nothing."""
     known = trials[(trials["state"] == "done") & trials["digest"].notna()]
+    known = known[["dataset", "condition", "folder", "digest"]].drop_duplicates()
     notes = []
     sets: dict[str, dict[str, None]] = {}
     for row in known.to_dict("records"):
@@ -73,5 +82,5 @@ def failures_of(frames: RunFrames) -> list[tuple[str, str, str]]:
     ended_badly = frames.trials[frames.trials["state"].isin(["failed", "diverged"])]
     return [
         (str(row["name"]), str(row["state"]), "" if pd.isna(row["note"]) else str(row["note"]))
-        for _, row in ended_badly.iterrows()
+        for row in ended_badly.to_dict("records")
     ]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.cells import Row
 from analysis.figures import Drawing
 from analysis.frames import STATES, TEST_METRICS, RunFrames
 from analysis.layout import TextTable
@@ -18,6 +19,8 @@ from clar_sweeps.records import State
 
 # Of a figure on the page: its smaller texts stay readable there.
 PIXELS_PER_POINT = 1.55
+# A browser is slow with a table of ten thousand rows; trials.csv has them all.
+MOST_TRIALS = 500
 
 
 class _Figure(NamedTuple):
@@ -72,7 +75,7 @@ def report_page(
         num_trials=len(frames.trials),
         main_figures=main,
         further_figures=aside,
-        trials=[_shown(row) for _, row in frames.trials.iterrows()],
+        trials=[_shown(row) for row in frames.trials[:MOST_TRIALS].to_dict("records")],
         has_methods=frames.study == "labels",
         has_panels=len(set(frames.trials["panel"])) > 1,
         metrics=TEST_METRICS,
@@ -136,7 +139,7 @@ class _Shown(NamedTuple):
     state_text: str
 
 
-def _shown(row: "pd.Series[Any]") -> _Shown:
+def _shown(row: Row) -> _Shown:
     values = {str(name): value for name, value in row.items()}
     state = next(state for state in STATES if state == values["state"])
     text = state_text(state, epoch=int(str(values["epoch"])), epochs=int(str(values["epochs"])))

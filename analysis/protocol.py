@@ -123,6 +123,7 @@ def compare(
         places: Differences of what the table's rows and columns are.
         num_seeds: The most that a mean is over.
     """
+    configs = list(dict.fromkeys(config.cell() for config in configs))
     found: dict[str, list[tuple[str, str]]] = {}
     for config in configs:
         expected = _fields(_papers(config))

@@ -37,8 +37,11 @@ class Settings:
                 differs between the methods alone is then no setting.
         """
         self._left_out = _NOT_A_SETTING | (_OF_LABEL_TABLES if in_label_tables else set())
+        # By cell: no setting is a seed.
+        self._fields_of: dict[TrialConfig, dict[str, Any]] = {}
+        self._texts: dict[TrialConfig, str] = {}
         seen: dict[tuple[Group, str], dict[str, dict[str, None]]] = {}
-        for config in configs:
+        for config in dict.fromkeys(config.cell() for config in configs):
             compared = config.method if in_label_tables else ""
             values = seen.setdefault((_group(config), compared), {})
             for name, value in self._fields(config).items():
@@ -50,6 +53,12 @@ class Settings:
 
     def text(self, config: TrialConfig) -> str:
         """The varied fields that apply to a trial, with its values."""
+        cell = config.cell()
+        if cell not in self._texts:
+            self._texts[cell] = self._text_anew(cell)
+        return self._texts[cell]
+
+    def _text_anew(self, config: TrialConfig) -> str:
         fields = self._fields(config)
         varied = self._varied.get(_group(config), {})
         parts = [(name, fields.get(name)) for name in fields if name in varied]
@@ -58,6 +67,12 @@ class Settings:
         )
 
     def _fields(self, config: TrialConfig) -> dict[str, Any]:
+        cell = config.cell()
+        if cell not in self._fields_of:
+            self._fields_of[cell] = self._fields_anew(cell)
+        return self._fields_of[cell]
+
+    def _fields_anew(self, config: TrialConfig) -> dict[str, Any]:
         fields = config.model_dump(mode="json", exclude=self._left_out)
         for name, other in _PROBES.items():
             if not applies(config, name, other):
@@ -81,14 +96,42 @@ def includes(setting: str, other: str) -> bool:
     return _parts(other) <= _parts(setting)
 
 
-def widest(settings: Iterable[str]) -> list[str]:
-    """The settings that are part of no other, in their order: one panel each."""
-    distinct = list(dict.fromkeys(settings))
-    return [one for one in distinct if not any(_parts(one) < _parts(two) for two in distinct)]
+class Nesting:
+    """Which settings are part of which, without comparing all of hundreds with one another.
+
+    A field applies to a trial or does not, so that settings have few different sets of fields: a
+    setting is looked up under each of them.
+    """
+
+    def __init__(self, settings: Iterable[str]) -> None:
+        """Take in the settings of one place."""
+        self._settings = {_parts(setting): setting for setting in settings}
+        self._fields = {_fields_in(parts) for parts in self._settings}
+
+    def within(self, setting: str) -> list[str]:
+        """The settings that are part of one, itself among them if it is one of all."""
+        values = {part.partition(" ")[0]: part for part in _parts(setting)}
+        found = (
+            self._settings.get(frozenset(values[name] for name in fields))
+            for fields in self._fields
+            if fields <= values.keys()
+        )
+        return [one for one in found if one is not None]
+
+    def widest(self) -> list[str]:
+        """The settings that are part of no other, in their order: one panel each."""
+        covered = {
+            one for whole in self._settings.values() for one in self.within(whole) if one != whole
+        }
+        return [one for one in self._settings.values() if one not in covered]
 
 
-def _parts(setting: str) -> set[str]:
-    return set(setting.split(_SEPARATOR)) - {""}
+def _parts(setting: str) -> frozenset[str]:
+    return frozenset(setting.split(_SEPARATOR)) - {""}
+
+
+def _fields_in(parts: frozenset[str]) -> frozenset[str]:
+    return frozenset(part.partition(" ")[0] for part in parts)
 
 
 def _group(config: TrialConfig) -> Group:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -34,7 +34,7 @@ def estimate(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Esti
     if n < 2:
         return Estimate(mean, np.nan, np.nan, n)
     std = float(numbers.std(ddof=1))
-    quantile = float(stats.t.ppf((1 + confidence) / 2, df=n - 1))
+    quantile = float(stdtrit(n - 1, (1 + confidence) / 2))
     return Estimate(mean, std, quantile * std / float(np.sqrt(n)), n)
 
 

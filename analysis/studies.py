@@ -4,9 +4,18 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from analysis.cells import Cell, Panel, best_cell, cells, panels, side_by_side, untrained_estimate
+from analysis.cells import (
+    Cell,
+    Panel,
+    TrialRows,
+    best_cell,
+    cells,
+    panels,
+    side_by_side,
+    untrained_estimate,
+)
 from analysis.clips import Clips, clips_of
-from analysis.curves import LearningCurves, learning_curves
+from analysis.curves import LearningCurves, evaluations, learning_curves
 from analysis.footnotes import footnotes_of_inputs, footnotes_of_labels, footnotes_of_pairs
 from analysis.frames import TEST_METRICS, RunFrames
 from analysis.headlines import inputs_headline, labels_headline, pairs_headline
@@ -16,6 +25,7 @@ from analysis.matrices import PairMatrix, pair_matrix
 from analysis.protocol import Protocol, compare, operation_differences, place_differences
 from analysis.stats import estimate
 from analysis.wording import data_text
+from clar_sweeps.collector import paused
 from clar_sweeps.config import TrialConfig
 
 MAIN_METRIC = TEST_METRICS[0]
@@ -78,25 +88,54 @@ class Findings(NamedTuple):
     protocols: tuple[str, ...]
 
 
+@paused()
 def find(frames: RunFrames) -> Findings:
     """Compute all that is shown of a run."""
+    trials = TrialRows(frames.trials)
     if frames.study == "labels":
-        labels = _label_studies(frames)
-        headlines = tuple(labels_headline(study.table) for study in labels)
-        return Findings([], [], labels, [], headlines, _below([study.protocol for study in labels]))
-    sections = [_section(frames, panel) for panel in panels(frames.trials)]
+        return _findings([], [], _label_studies(frames, trials), [])
+    sections = [_section(frames, trials, panel) for panel in panels(frames.trials)]
     if frames.study == "pairs":
-        matrices = _matrix_studies(frames, sections)
-        by_panel = {
-            section.panel: study.protocol for study in matrices for section in study.sections
-        }
-        headlines = tuple(section.headline for section in sections)
-        below = _below([by_panel[section.panel] for section in sections])
-        return Findings(matrices, [], [], sections, headlines, below)
-    inputs = _input_studies(frames)
-    headlines = tuple(inputs_headline(study.table) for study in inputs)
-    below = _below([study.protocol for study in inputs])
-    return Findings([], inputs, [], sections, headlines, below)
+        return _findings(_matrix_studies(frames, trials, sections), [], [], sections)
+    return _findings([], _input_studies(frames, trials), [], sections)
+
+
+def first(findings: Findings, number: int) -> Findings:
+    """So many studies of a run, with their sections; hundreds are for the CSV files."""
+    matrices, inputs = findings.matrices[:number], findings.inputs[:number]
+    shown = {section.panel for study in matrices for section in study.sections}
+    ids = {
+        trial
+        for study in inputs
+        for row in study.table.rows
+        for entry in row.entries
+        if entry.cell
+        for trial in entry.cell.ids
+    }
+    sections = [
+        section
+        for section in findings.sections
+        if section.panel in shown or any(ids.intersection(cell.ids) for cell in section.cells)
+    ]
+    return _findings(matrices, inputs, findings.labels[:number], sections)
+
+
+def _findings(
+    matrices: list[MatrixStudy],
+    inputs: list[InputStudy],
+    labels: list[LabelStudy],
+    sections: list[Section],
+) -> Findings:
+    """Studies with their headlines: one a panel of matrices, one a table."""
+    by_panel = {section.panel: study.protocol for study in matrices for section in study.sections}
+    if matrices:
+        headlines = [section.headline for section in sections]
+        protocols = [by_panel[section.panel] for section in sections]
+    else:
+        headlines = [inputs_headline(study.table) for study in inputs]
+        headlines += [labels_headline(study.table) for study in labels]
+        protocols = [study.protocol for study in inputs] + [study.protocol for study in labels]
+    return Findings(matrices, inputs, labels, sections, tuple(headlines), _below(protocols))
 
 
 def _below(protocols: Sequence[Protocol]) -> tuple[str, ...]:
@@ -108,26 +147,25 @@ def _below(protocols: Sequence[Protocol]) -> tuple[str, ...]:
     )
 
 
-def _section(frames: RunFrames, panel: Panel) -> Section:
-    found = cells(frames.trials, panel)
+def _section(frames: RunFrames, trials: TrialRows, panel: Panel) -> Section:
+    found = cells(trials, panel)
     best = best_cell(found)
-    untrained = untrained_estimate(frames.trials, panel, MAIN_METRIC).mean
+    untrained = untrained_estimate(trials, panel, MAIN_METRIC).mean
     mean = estimate([cell.estimate.mean for cell in found if cell.estimate.n]).mean
     text = pairs_headline(panel, found, best=best, untrained=untrained, mean=mean)
-    matrices = _matrices(frames, panel) if frames.sweep.operations else []
+    matrices = _matrices(frames, trials, panel) if frames.sweep.operations else []
     return Section(panel, found, matrices, best, untrained, mean, text)
 
 
-def _matrices(frames: RunFrames, panel: Panel) -> list[PairMatrix]:
+def _matrices(frames: RunFrames, trials: TrialRows, panel: Panel) -> list[PairMatrix]:
     """One matrix a metric; beside the main one those that have a number at all."""
-    made = [
-        pair_matrix(frames.trials, frames.sweep.operations, panel, metric)
-        for metric in TEST_METRICS
-    ]
+    made = [pair_matrix(trials, frames.sweep.operations, panel, metric) for metric in TEST_METRICS]
     return [matrix for matrix in made if matrix.metric == MAIN_METRIC or matrix.num_cells]
 
 
-def _matrix_studies(frames: RunFrames, sections: Sequence[Section]) -> list[MatrixStudy]:
+def _matrix_studies(
+    frames: RunFrames, trials: TrialRows, sections: Sequence[Section]
+) -> list[MatrixStudy]:
     by_panel = {section.panel: section for section in sections}
     groups = side_by_side(list(by_panel))
     studies = []
@@ -137,7 +175,7 @@ def _matrix_studies(frames: RunFrames, sections: Sequence[Section]) -> list[Matr
         protocol = compare(
             _configs(frames, found),
             study="pairs",
-            clips=_clips(frames, found),
+            clips=_clips(trials, found),
             places=operation_differences(frames.sweep.operations),
             num_seeds=_num_seeds(found),
         )
@@ -147,7 +185,7 @@ def _matrix_studies(frames: RunFrames, sections: Sequence[Section]) -> list[Matr
     return studies
 
 
-def _input_studies(frames: RunFrames) -> list[InputStudy]:
+def _input_studies(frames: RunFrames, trials: TrialRows) -> list[InputStudy]:
     tables = input_tables(frames.trials)
     studies = []
     for table in tables:
@@ -155,7 +193,7 @@ def _input_studies(frames: RunFrames) -> list[InputStudy]:
         protocol = compare(
             _configs(frames, found),
             study="inputs",
-            clips=_clips(frames, found),
+            clips=_clips(trials, found),
             num_seeds=_num_seeds(found),
         )
         rows = [(row.encoder, row.chain) for row in table.rows]
@@ -165,15 +203,15 @@ def _input_studies(frames: RunFrames) -> list[InputStudy]:
     return studies
 
 
-def _label_studies(frames: RunFrames) -> list[LabelStudy]:
-    tables = label_tables(frames.trials)
+def _label_studies(frames: RunFrames, trials: TrialRows) -> list[LabelStudy]:
+    tables, evaluated = label_tables(frames.trials), evaluations(frames.history)
     studies = []
     for table in tables:
         found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
         protocol = compare(
             _configs(frames, found),
             study="labels",
-            clips=_clips(frames, found),
+            clips=_clips(trials, found),
             places=place_differences(table.panel.encoder, table.chain),
             num_seeds=_num_seeds(found),
         )
@@ -182,7 +220,7 @@ def _label_studies(frames: RunFrames) -> list[LabelStudy]:
             LabelStudy(
                 _ending(text, tables),
                 table,
-                learning_curves(frames.trials, frames.history, table),
+                learning_curves(trials, evaluated, table),
                 protocol,
                 footnotes_of_labels([row.method for row in table.rows]) if table.paper else (),
             )
@@ -194,8 +232,8 @@ def _configs(frames: RunFrames, found: Iterable[Cell]) -> list[TrialConfig]:
     return [frames.configs[trial] for cell in found for trial in cell.ids]
 
 
-def _clips(frames: RunFrames, found: Iterable[Cell]) -> dict[str, list[Clips]]:
-    return clips_of(frames.trials, {trial for cell in found for trial in cell.ids})
+def _clips(trials: TrialRows, found: Iterable[Cell]) -> dict[str, list[Clips]]:
+    return clips_of(trials.named(trial for cell in found for trial in cell.ids))
 
 
 def _num_seeds(found: Iterable[Cell]) -> int:

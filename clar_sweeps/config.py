@@ -4,6 +4,7 @@ Defaults are the paper's (CLAR, arXiv:2010.09542, section 3.2). The identity of 
 hash of its whole resolved config, so that a default that changes later changes no old record.
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -88,7 +89,9 @@ class FeatureConfig(Frozen):
                 f"{self.n_fft} is not a multiple of 2 * num_bands = {2 * self.num_bands}; "
                 f"use {2 * self.num_bands * max(1, round(self.n_fft / (2 * self.num_bands)))}",
             )
-        if num_empty := self._num_empty_mel_bands():
+        if num_empty := _num_empty_mel_bands(
+            self.definition, num_bands=self.num_bands, n_fft=self.n_fft
+        ):
             raise house_rule(
                 ("n_fft",),
                 f"{self.n_fft} leaves {num_empty} of {self.num_bands} mel filters without a "
@@ -101,23 +104,26 @@ class FeatureConfig(Frozen):
             )
         return self
 
-    def _num_empty_mel_bands(self) -> int:
-        """Mel bands between whose ends no bin of the FFT lies; on Slaney's scale, to Nyquist."""
-        linear_step, log_from, log_step = 200 / 3, 1000.0, math.log(6.4) / 27
 
-        def mel(hz: float) -> float:
-            above = math.log(hz / log_from) / log_step if hz >= log_from else 0.0
-            return log_from / linear_step + above if above else hz / linear_step
+# A plan of thousands of trials has few pictures, and each trial is validated several times.
+@functools.lru_cache(maxsize=256)
+def _num_empty_mel_bands(definition: Definition, *, num_bands: int, n_fft: int) -> int:
+    """Mel bands between whose ends no bin of the FFT lies; on Slaney's scale, to Nyquist."""
+    linear_step, log_from, log_step = 200 / 3, 1000.0, math.log(6.4) / 27
 
-        def hz(mel: float) -> float:
-            above = mel - log_from / linear_step
-            return log_from * math.exp(above * log_step) if above >= 0 else mel * linear_step
+    def mel(hz: float) -> float:
+        above = math.log(hz / log_from) / log_step if hz >= log_from else 0.0
+        return log_from / linear_step + above if above else hz / linear_step
 
-        bottom = mel(40.0 if self.definition == "released" else 0.0)
-        step = (mel(SAMPLE_RATE / 2) - bottom) / (self.num_bands + 1)
-        ends = [hz(bottom + step * i) * self.n_fft / SAMPLE_RATE for i in range(self.num_bands + 2)]
-        pairs = zip(ends, ends[2:], strict=False)
-        return sum(math.floor(low) + 1 >= high for low, high in pairs)
+    def hz(mel: float) -> float:
+        above = mel - log_from / linear_step
+        return log_from * math.exp(above * log_step) if above >= 0 else mel * linear_step
+
+    bottom = mel(40.0 if definition == "released" else 0.0)
+    step = (mel(SAMPLE_RATE / 2) - bottom) / (num_bands + 1)
+    ends = [hz(bottom + step * i) * n_fft / SAMPLE_RATE for i in range(num_bands + 2)]
+    pairs = zip(ends, ends[2:], strict=False)
+    return sum(math.floor(low) + 1 >= high for low, high in pairs)
 
 
 class TrialConfig(Frozen):
@@ -345,7 +351,15 @@ class TrialConfig(Frozen):
 
     def cell(self) -> "TrialConfig":
         """This config at seed 0: equal for all trials that differ only in the seed."""
-        return TrialConfig.model_validate({**dict(self), "seed": 0})
+        # Without validation, which a plan of thousands would pay for: no rule reads the seed.
+        return self.model_copy(update={"seed": 0})
+
+
+_EXECUTION_ONLY = {
+    name
+    for name, field in TrialConfig.model_fields.items()
+    if field.json_schema_extra == EXECUTION_ONLY
+}
 
 
 class Trial(NamedTuple):
@@ -368,14 +382,9 @@ def make_trial(config: TrialConfig) -> Trial:
 
 def identity(config: TrialConfig) -> str:
     """Hash of the whole resolved config: 12 hex digits of sha256 over canonical JSON."""
-    execution_only = {
-        name
-        for name, field in TrialConfig.model_fields.items()
-        if field.json_schema_extra == EXECUTION_ONLY
-    }
     content = {
         "semantics": SEMANTICS,
-        "config": config.model_dump(mode="json", exclude=execution_only),
+        "config": config.model_dump(mode="json", exclude=_EXECUTION_ONLY),
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -403,10 +412,10 @@ def _method_name(config: TrialConfig) -> str:
     )
 
 
-def parse_config(data: dict[str, Any]) -> TrialConfig | list[Fault]:
+def parse_config(data: Any) -> TrialConfig | list[Fault]:
     """Validate plain data, as read from YAML or JSON; give all faults instead of the first."""
-    features = data.get("features")
-    if data.get("profile") == "released" and isinstance(features, dict):
+    features = data.get("features") if isinstance(data, dict) else None
+    if isinstance(features, dict) and data.get("profile") == "released":
         # Before validation: the sizes of a picture are judged by its definition.
         data = {**data, "features": _released_picture(features)}
     return parse(TrialConfig, data)

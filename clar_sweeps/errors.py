@@ -6,8 +6,10 @@ ClarSweepsError
 │   ├── DataError              a dataset, a clip, a cache
 │   ├── RecordError            a run folder or a record in it
 │   ├── DependencyError        an optional package that is not installed
-│   └── RunLockedError         another process works in the run folder
+│   ├── RunLockedError         another process works in the run folder
+│   └── DiskFullError          a disk has no room for a record or a checkpoint
 ├── DivergedError          a number that is not finite: ends one trial
+├── RankLostError          another process of the trial has ended
 └── CheckpointError        a checkpoint that is truncated or of another trial
 """
 
@@ -40,11 +42,19 @@ class RunLockedError(UsageError):
     """Another process holds the run folder."""
 
 
+class DiskFullError(UsageError):
+    """A file did not fit on its disk; the file before it stands."""
+
+
 class DivergedError(ClarSweepsError):
     """A loss, a weight or a representation is not finite."""
 
     def __init__(self, what: str, *, epoch: int, step: int) -> None:
         super().__init__(f"{what} at epoch {epoch}, step {step}; lower the learning rate")
+
+
+class RankLostError(ClarSweepsError):
+    """A trial of several processes has lost one; the message says of what, where it is known."""
 
 
 class CheckpointError(ClarSweepsError):

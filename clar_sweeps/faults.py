@@ -19,6 +19,11 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
+def one_line(text: str) -> str:
+    """A text of another's on one line, without the codes that steer a terminal."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
 class Fault(NamedTuple):
     """One fault of a config: where in it, and the rule with value and remedy."""
 
@@ -34,6 +39,8 @@ def parse(model: type[Model], data: Any) -> Model | list[Fault]:
     except ValidationError as error:
         faults = [_describe(detail, model) for detail in error.errors()]
         return list(dict.fromkeys(_most_telling(faults)))
+    except RecursionError:
+        return [Fault((), "is nested too deeply; make it plain")]
 
 
 def _with_text_keys(data: Any) -> Any:

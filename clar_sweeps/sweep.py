@@ -16,6 +16,7 @@ from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from clar_sweeps.collector import paused
 from clar_sweeps.config import (
     NAME_PATTERN,
     Augmentation,
@@ -26,7 +27,7 @@ from clar_sweeps.config import (
     parse_config,
 )
 from clar_sweeps.errors import ConfigError, RecordError
-from clar_sweeps.faults import Fault, Frozen, parse
+from clar_sweeps.faults import Fault, Frozen, one_line, parse
 
 # Characters of a run folder's name.
 _LONGEST_NAME = 100
@@ -45,12 +46,29 @@ class Pairs(Frozen):
 class Resources(Frozen):
     """What one trial occupies, and how many run at once."""
 
-    cpus_per_trial: Annotated[float, Field(gt=0)] = Field(1.0, description="CPU slots a trial")
+    cpus_per_trial: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="CPU slots a trial, shared out over its ranks"
+    )
     gpus_per_trial: Annotated[float, Field(ge=0)] | None = Field(
         None, description="Fractions pack trials; one GPU each where there are any, if not given"
     )
+    ranks_per_trial: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Processes that share each batch of a trial; one a GPU, if not given",
+    )
     max_concurrent: Annotated[int, Field(ge=1)] | None = Field(
         None, description="At most so many trials at once; as many as fit, if not given"
+    )
+
+
+class Recovery(Frozen):
+    """What becomes of a trial that fails, diverges or hangs."""
+
+    max_retries: Annotated[int, Field(ge=0)] = Field(
+        2, description="Times that a trial is taken up again from its checkpoint"
+    )
+    hang_timeout_minutes: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Minutes without a training step after which a process is ended"
     )
 
 
@@ -68,6 +86,7 @@ class SweepFile(Frozen):
     )
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     resources: Resources = Resources.model_validate({})
+    recovery: Recovery = Recovery.model_validate({})
 
 
 class Sweep(NamedTuple):
@@ -79,8 +98,10 @@ class Sweep(NamedTuple):
     trials: tuple[Trial, ...]
     baselines: tuple[Trial, ...]
     resources: Resources
+    recovery: Recovery
 
 
+@paused()
 def load_sweep(
     path: Path, *, overrides: Iterable[str] = (), seeds: tuple[int, ...] | None = None
 ) -> Sweep:
@@ -117,6 +138,7 @@ def load_sweep(
         trials=trials,
         baselines=baselines,
         resources=file.resources,
+        recovery=file.recovery,
     )
 
 
@@ -414,9 +436,11 @@ def plan_to_json(sweep: Sweep) -> dict[str, Any]:
         "trials": [trial.config.model_dump(mode="json") for trial in sweep.trials],
         "baselines": [trial.config.model_dump(mode="json") for trial in sweep.baselines],
         "resources": sweep.resources.model_dump(mode="json"),
+        "recovery": sweep.recovery.model_dump(mode="json"),
     }
 
 
+@paused()
 def plan_from_json(data: dict[str, Any], place: Path) -> Sweep:
     """Rebuild a plan.
 
@@ -434,12 +458,14 @@ def plan_from_json(data: dict[str, Any], place: Path) -> Sweep:
 
     try:
         return Sweep(
-            name=str(data["name"]),
-            description=str(data["description"]),
+            name=one_line(str(data["name"])),
+            description=one_line(str(data["description"])),
             operations=_operations(data["operations"]),
             trials=trials(data["trials"]),
             baselines=trials(data["baselines"]),
             resources=Resources.model_validate(data["resources"]),
+            # Plans of version 0.1 had none.
+            recovery=Recovery.model_validate(data.get("recovery", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{place}: is not a plan of this version; run the sweep again") from error

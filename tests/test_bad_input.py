@@ -139,7 +139,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     ),
     "a run folder in use": (
         ["run", "good.yaml", "--run-dir", "busy"],
-        r"busy: process \d+ on \S+ works in it; wait for it or stop it",
+        r"busy: process \d+ on \S+ works in it; wait for it, or end it by 'clar-sweep stop busy'",
     ),
     "a file for a run folder": (
         ["run", "good.yaml", "--run-dir", "good.yaml"],
@@ -160,6 +160,34 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "a status of a damaged plan": (
         ["status", "damaged"],
         r"damaged/plan\.json: is not readable JSON; remove it and run again",
+    ),
+    "a negative number of retries": (
+        ["run", "good.yaml", "--max-retries", "-1", "--dry-run"],
+        r"--max-retries: -1 is not at least 0; raise it",
+    ),
+    "no time to hang": (
+        ["run", "good.yaml", "--hang-timeout-minutes", "0", "--dry-run"],
+        r"--hang-timeout-minutes: 0\.0 is not .*0; raise it",
+    ),
+    "a watch for hangs without Ray": (
+        ["run", "good.yaml", "--local", "--hang-timeout-minutes", "5", "--dry-run"],
+        r"--hang-timeout-minutes: nobody watches with --local; drop one of them",
+    ),
+    "a stop of what is no run": (
+        ["stop", "nowhere"],
+        r"nowhere: is not a run folder \(it has no plan\.json\); check the path",
+    ),
+    "a stop of an unknown trial": (
+        ["stop", "busy", "TMM_2d_fsdd_s0"],
+        r"TRIAL TMM_2d_fsdd_s0: is not a trial of good; did you mean TM_2d_fsdd_s0\?",
+    ),
+    "a status in two ways at once": (
+        ["status", "--watch", "--json"],
+        r"--watch, --trials, --json: are given together; choose one",
+    ),
+    "a watch without a pause": (
+        ["status", "--watch", "--every", "0"],
+        r"--every 0: is not between 0\.1 and 3600 seconds; change it",
     ),
     "an unknown trial": (
         ["train", "good.yaml", "--trial", "TMM_2d_fsdd_s0"],
@@ -246,7 +274,7 @@ def test_a_full_disk_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clar_sweeps.records.write_json", write_json)
     assert_refused(
         ["run", "good.yaml"],
-        [r"runs/good/run\.json: No space left on device; free some space and .+"],
+        [r"runs/good/plan\.json: No space left on device; free some space and .+"],
     )
 
 

@@ -2,9 +2,12 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -97,22 +100,92 @@ def test_overrides_make_a_run_folder_of_their_own(grid: Sweep) -> None:
     assert "records: runs/grid_dataset=fsdd_width=8" in result.stdout
 
 
-def test_status_tells_results_and_faults_from_records_alone(grid: Sweep) -> None:
+@pytest.fixture
+def begun(grid: Sweep) -> Sweep:
+    """A run folder with one trial that is done, one that failed, and one that is unfinished."""
     finish(grid.trials[0], 0.432)
     fail(grid.trials[1])
     records.write_config(records.trial_folder(Path("runs/grid"), grid.trials[2]), grid.trials[2])
     with opened(Path("runs/grid"), grid):
         pass
-    result = clar_sweep("status")
+    return grid
+
+
+COUNTS = "runs/grid: 1 done, 1 failed, 1 unfinished, 15 missing"
+
+
+def test_status_tells_results_and_faults_from_records_alone(begun: Sweep) -> None:
+    result = clar_sweep("status", "--trials")
     rows = [line.split() for line in result.stdout.splitlines()]
-    done, failed, unfinished = grid.trials[:3]
+    done, failed, unfinished = begun.trials[:3]
     assert [done.id, done.name, "done", "0/1000", "43.2", "%", "9.8", "s"] in rows
     why = ["clip", "7", "is", "empty"]
     assert [failed.id, failed.name, "failed", "0/1000", *why] in rows
     assert [unfinished.id, unfinished.name, "unfinished", "0/1000"] in rows
-    assert result.stdout.splitlines()[-1] == (
-        "runs/grid: 1 done, 1 failed, 1 unfinished, 15 missing"
-    )
+    assert result.stdout.splitlines()[-1] == COUNTS
+
+
+def test_status_draws_the_matrix_and_says_that_nobody_drives(begun: Sweep) -> None:
+    lines = clar_sweep("status").stdout.splitlines()
+    assert lines[0].startswith("grid  ")
+    assert lines[0].endswith("2/18 trials   1 failed")
+    assert ["PS", "43.2…", "✗", "…"] in [line.split() for line in lines]
+    assert lines[-2:] == [
+        "nobody drives it; go on with: clar-sweep run FILE --run-dir runs/grid",
+        COUNTS,
+    ]
+
+
+def test_status_is_one_object_of_json(begun: Sweep) -> None:
+    told = json.loads(clar_sweep("status", "runs/grid", "--json").stdout)
+    assert told["counts"] == {"done": 1, "failed": 1, "unfinished": 1, "missing": 15}
+    assert (told["driver"], told["running"], told["left"]) == (None, [], None)
+    assert told["trials"][0]["top1"] == 0.432
+
+
+def drive(since: float, *running: Trial) -> None:
+    folders = tuple(f"trials/{trial.folder}" for trial in running)
+    driver = records.Driver("gpu7", 123, since, time.time(), 1, folders, 0, False)
+    records.write_driver(Path("runs/grid"), driver)
+
+
+@contextmanager
+def watching(*options: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", "from clar_sweeps.cli import app; app()", "status", "--watch"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True) as watch:
+        try:
+            yield watch
+        finally:
+            watch.kill()
+
+
+def line_of(watch: "subprocess.Popen[str]") -> str:
+    assert watch.stdout is not None
+    return watch.stdout.readline()
+
+
+def test_a_watch_tells_in_lines_what_happens_until_the_run_ends(begun: Sweep) -> None:
+    trial, since = begun.trials[2], time.time()
+    drive(since, trial)
+    with watching("--every", "0.1") as watch:
+        assert line_of(watch).startswith(f"2/18 trials, 1 failed; {trial.name} 0.0/1000 epochs")
+        finish(trial, 0.5)
+        drive(since)
+        assert line_of(watch) == "3/18 trials, 1 failed\n"
+        records.end_driver(Path("runs/grid"))
+        out, err = watch.communicate(timeout=60)
+    assert (watch.returncode, err) == (0, "")
+    assert out.splitlines()[-2].startswith("nobody drives it; go on with: ")
+
+
+def test_a_watch_is_left_by_ctrl_c_with_nothing_said(begun: Sweep) -> None:
+    drive(time.time())
+    with watching() as watch:
+        assert line_of(watch)
+        watch.send_signal(signal.SIGINT)
+        assert watch.communicate(timeout=60) == ("", "")
+    assert watch.returncode == 130
 
 
 def test_schema_is_printed_as_json() -> None:
@@ -152,6 +225,8 @@ def test_seeds_are_whole_numbers(text: str | None, seeds: tuple[int, ...] | None
         ["data", "list"],
         ["run", "grid.yaml", "--dry-run"],
         ["status", "runs/grid"],
+        ["stop", "runs/grid"],
+        ["status", "runs/grid", "--json"],
         ["report", "runs/grid"],
     ],
     ids=" ".join,

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Room -> layer. A room is the first name under `clar_sweeps`.
 LAYERS = {
+    "collector": 0,
     "errors": 0,
     "faults": 0,
     "config": 1,

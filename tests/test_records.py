@@ -63,11 +63,11 @@ def test_a_metric_that_is_no_number_is_no_result(tmp_path: Path, trial: Trial) -
     assert not (folder / "summary.json").exists()
 
 
-def test_history_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+def test_history_is_put_back_to_what_the_checkpoint_holds(tmp_path: Path) -> None:
     for epoch in (1, 2, 3):
         records.append_history(tmp_path, {"epoch": epoch})
-    records.cut_history(tmp_path, epoch=2)
-    assert records.read_history(tmp_path) == [{"epoch": 1}, {"epoch": 2}]
+    records.write_history(tmp_path, [{"epoch": 1}])
+    assert records.read_history(tmp_path) == [{"epoch": 1}]
 
 
 def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
@@ -75,25 +75,11 @@ def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
     with (tmp_path / "history.jsonl").open("a") as file:
         file.write('{"epoch": 2, "lo')
     assert records.read_history(tmp_path) == [{"epoch": 1}]
+    records.append_history(tmp_path, {"epoch": 2})
+    assert records.read_history(tmp_path) == [{"epoch": 1}, {"epoch": 2}]
 
 
-def test_a_failed_write_leaves_the_old_file_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "summary.json"
-    records.write_json(path, {"a": 1})
-
-    def disk_full(handle: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", disk_full)
-    with pytest.raises(OSError, match="No space left"):
-        records.write_json(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert [file.name for file in tmp_path.iterdir()] == ["summary.json"]
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000])
 def test_a_damaged_summary_is_named(tmp_path: Path, trial: Trial, content: str) -> None:
     folder = close(tmp_path, trial)
     (folder / "summary.json").write_text(content)
@@ -161,3 +147,30 @@ def test_a_done_trial_is_not_reopened(tmp_path: Path, trial: Trial) -> None:
     assert records.state_of(tmp_path, trial) == "done"
     records.reopen(tmp_path / "empty", trial)
     assert not (tmp_path / "empty").exists()
+
+
+def test_a_record_in_the_words_of_the_plan_is_of_its_config(tmp_path: Path, trial: Trial) -> None:
+    folder = close(tmp_path, trial)
+    assert records.read_record(folder, planned=trial).trial.config is trial.config
+    assert records.read_record(folder).trial.config == trial.config
+
+
+@pytest.mark.parametrize(("field", "value"), [("seed", False), ("width", 64.0), ("epochs", "20")])
+def test_a_config_beside_the_plan_is_validated(
+    tmp_path: Path, trial: Trial, field: str, value: object
+) -> None:
+    path = close(tmp_path, trial) / "config.json"
+    opened = json.loads(path.read_text())
+    assert field != "seed" or opened["config"]["seed"] == value  # to Python 0 is False
+    opened["config"][field] = value
+    path.write_text(json.dumps(opened))
+    with pytest.raises(RecordError, match="is not a whole number"):
+        records.read_record(path.parent, planned=trial)
+
+
+@pytest.mark.parametrize("message", ["a name \udcff", "\ufeff", "9" * 4000, "\u2028"])
+def test_texts_that_one_parser_refuses_are_read(tmp_path: Path, trial: Trial, message: str) -> None:
+    folder = close(tmp_path, trial)
+    path = folder / "summary.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "error": {"message": message}}))
+    assert records.read_record(folder).summary["error"] == {"message": message}

@@ -132,7 +132,7 @@ def test_all_faults_of_a_file_are_told_with_their_lines(write: Write) -> None:
     path = write(FAULTY)
     with pytest.raises(ConfigError) as error:
         load_sweep(path)
-    fields = "name, description, fixed, axes, zips, seeds, resources"
+    fields = "name, description, fixed, axes, zips, seeds, resources, recovery"
     assert str(error.value).splitlines() == [
         f"{path}:3: fixed.dataset: 'fsddd' is not one of spoken-digits, instrument-notes, "
         "fsdd, sc10, sc35, nsynth11, nsynth128, esc10, esc50, folder; did you mean fsdd?",

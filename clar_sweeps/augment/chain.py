@@ -1,7 +1,7 @@
 """Operations in order, each on some of the examples, and two views of a batch."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,14 @@ from clar_sweeps.augment.parameters import check_waveforms
 from clar_sweeps.config import Definition
 
 Backend = Literal["torch", "audiomentations"]
+
+
+class Part(NamedTuple):
+    """Rows `first` to `stop` of a batch of which this process has no others."""
+
+    first: int
+    stop: int
+    batch: int
 
 
 class Chain:
@@ -60,25 +68,34 @@ class Chain:
         self.probabilities = tuple(float(probability) for probability in probabilities)
         self.sample_rate = sample_rate
 
-    def __call__(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, waveforms: Tensor, generator: torch.Generator, part: Part | None = None
+    ) -> Tensor:
         """Draw and apply one view.
 
         Args:
             waveforms: (batch, time) float32, amplitude in [-1, 1]; left unchanged.
             generator: All draws come from it. Best on the waveforms' device, for noise is drawn
                 where the generator is.
+            part: Which rows of a larger batch the waveforms are. The draws are those of the whole
+                batch, so that each clip is changed as it would be there.
 
         Returns:
             (batch, time), in a buffer of its own, also where no operation changes it.
         """
         check_waveforms(waveforms)
         batch, time = waveforms.shape
+        if part is not None:
+            batch = part.batch
         view = waveforms
         for operation, probability in zip(self.operations, self.probabilities, strict=True):
             parameters = operation.sample(batch=batch, time=time, generator=generator)
             coins = torch.rand(batch, generator=generator, device=generator.device)
             if probability == 0.0:
                 continue
+            if part is not None:
+                coins = coins[part.first : part.stop]
+                parameters = tuple(values[part.first : part.stop] for values in parameters)
             changed = self._apply(operation, view, parameters)
             if probability < 1.0:
                 heads = (coins < probability).to(view.device, non_blocking=True)
@@ -86,17 +103,20 @@ class Chain:
             view = changed
         return waveforms.clone() if view is waveforms else view
 
-    def two_views(self, waveforms: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def two_views(
+        self, waveforms: Tensor, generator: torch.Generator, part: Part | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw and apply two independent views.
 
         Args:
             waveforms: (batch, time) float32, amplitude in [-1, 1]; left unchanged.
             generator: The first view's draws come before the second's.
+            part: As for one view.
 
         Returns:
             Two (batch, time), which share no memory with each other or with waveforms.
         """
-        return self(waveforms, generator), self(waveforms, generator)
+        return self(waveforms, generator, part), self(waveforms, generator, part)
 
     def _apply(
         self, operation: Operation, waveforms: Tensor, parameters: tuple[Tensor, ...]

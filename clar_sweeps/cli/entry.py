@@ -5,6 +5,7 @@ import functools
 import importlib.metadata
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, NoReturn, ParamSpec
@@ -46,9 +47,16 @@ def main() -> None:
     app()
 
 
+_is_terminated = threading.Event()
+
+
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    """Leave by way of all `finally` clauses, as Ctrl-C does."""
-    raise SystemExit(128 + signum)
+    """Leave by way of all `finally` clauses, as Ctrl-C does.
+
+    Not by SystemExit: where Ray's C++ meets one it makes it into another, with exit code 1.
+    """
+    _is_terminated.set()
+    raise KeyboardInterrupt
 
 
 _REMEDIES = {
@@ -82,7 +90,7 @@ def command(
                     "interrupted; the same command goes on from what was kept",
                     file=sys.stderr,
                 )
-                code = 130
+                code = 128 + (signal.SIGTERM if _is_terminated.is_set() else signal.SIGINT)
             raise typer.Exit(code)
 
         return group.command(name)(guarded)

@@ -52,7 +52,7 @@ def log_to(run: Path) -> logging.Handler:
     for handler in project.handlers:
         if isinstance(handler, logging.FileHandler) and handler.baseFilename == path:
             return handler
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _LogFile(path, encoding="utf-8")
     file.setFormatter(
         logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
     )
@@ -60,6 +60,17 @@ def log_to(run: Path) -> logging.Handler:
     for name in ("clar_sweeps", "py.warnings"):
         logging.getLogger(name).addHandler(file)
     return file
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """On a full disk a line is lost; logging itself would print a trace for each."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what is left does not fit either
+            super().close()
 
 
 class _ConsoleHandler(logging.Handler):

@@ -1,14 +1,14 @@
 """Options that commands share, and what they amount to."""
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import typer
 
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import ConfigError
 from clar_sweeps.faults import Fault, did_you_mean, parse
-from clar_sweeps.sweep import Resources, Sweep, dotted, load_sweep
+from clar_sweeps.sweep import Recovery, Resources, Sweep, dotted, load_sweep
 
 RUNS = Path("runs")
 
@@ -29,6 +29,12 @@ RunDirOption = Annotated[
 RetryOption = Annotated[
     bool, typer.Option("--retry-failed", help="Take up failed and diverged trials as well.")
 ]
+MaxRetriesOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Times that a trial is taken up again; 2 if the file is mute."),
+]
+
+Settings = TypeVar("Settings", Resources, Recovery)
 
 
 class Plan(NamedTuple):
@@ -60,19 +66,19 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
     return tuple(int(part) for part in parts)
 
 
-def lay_over(given: Resources, **options: float | None) -> Resources:
-    """Resources of the file, with those of the options laid over."""
+def lay_over(given: Settings, **options: float | None) -> Settings:
+    """Settings of the file, with those of the options laid over."""
     chosen = {name: value for name, value in options.items() if value is not None}
-    resources: Resources | list[Fault] = parse(Resources, {**given.model_dump(), **chosen})
-    if isinstance(resources, list):
+    settings: Settings | list[Fault] = parse(type(given), {**given.model_dump(), **chosen})
+    if isinstance(settings, list):
         lines = [
-            f"--{dotted(fault.place).replace('_', '-')}: {fault.message}" for fault in resources
+            f"--{dotted(fault.place).replace('_', '-')}: {fault.message}" for fault in settings
         ]
         raise ConfigError("\n".join(lines))
-    return resources
+    return settings
 
 
-def find_trial(sweep: Sweep, name: str) -> Trial:
+def find_trial(sweep: Sweep, name: str, *, option: str = "--trial") -> Trial:
     """The trial of a plan with this name, id, or folder.
 
     Raises:
@@ -82,9 +88,9 @@ def find_trial(sweep: Sweep, name: str) -> Trial:
     found = [trial for trial in trials if name in (trial.id, trial.name, trial.folder)]
     if len(found) > 1:
         ids = ", ".join(trial.id for trial in found)
-        raise ConfigError(f"--trial {name}: {len(found)} trials have this name; give an id: {ids}")
+        raise ConfigError(f"{option} {name}: {len(found)} trials have this name; give an id: {ids}")
     if not found:
         near = did_you_mean(name, [trial.name for trial in trials])
         near = near or "; see 'clar-sweep plan FILE' for all"
-        raise ConfigError(f"--trial {name}: is not a trial of {sweep.name}{near}")
+        raise ConfigError(f"{option} {name}: is not a trial of {sweep.name}{near}")
     return found[0]

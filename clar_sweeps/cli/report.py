@@ -29,7 +29,7 @@ def report_command(
 
 
 def _report(run: Path, out: Path | None) -> int:
-    run_folder.read_plan(run)
+    run_folder.refuse_stranger(run)
     from analysis.report import write_report
 
     print(write_report(run, out))

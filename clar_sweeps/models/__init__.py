@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from clar_sweeps.config import Definition
+from clar_sweeps.models.batch_norm import GlobalBatchNorm, use_global_batch_norm
 from clar_sweeps.models.heads import ClarHead, ClarOutputs, EvaluationHead, ProjectionHead
 from clar_sweeps.models.resnet import ResNet18, resnet18_1d, resnet18_2d
 
@@ -38,7 +39,9 @@ __all__ = [
     "ClarHead",
     "ClarOutputs",
     "EvaluationHead",
+    "GlobalBatchNorm",
     "ProjectionHead",
     "ResNet18",
     "build_encoder",
+    "use_global_batch_norm",
 ]

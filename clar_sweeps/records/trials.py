@@ -2,14 +2,22 @@
 
 import json
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from clar_sweeps.config import SEMANTICS, Trial, TrialConfig, make_trial, parse_config
+from clar_sweeps.config import SEMANTICS, Trial, TrialConfig, parse_config, readable_name
 from clar_sweeps.errors import RecordError
-from clar_sweeps.records.files import locked, read_json, write_atomically, write_json
+from clar_sweeps.faults import Fault
+from clar_sweeps.records.failures import DIVERGED, UNKNOWN, Failure, read_failures
+from clar_sweeps.records.files import (
+    append_line,
+    locked,
+    read_json,
+    read_lines,
+    write_atomically,
+    write_json,
+)
 
 FORMAT = 1
 # How an ended trial ended; a folder without a summary is unfinished.
@@ -48,30 +56,18 @@ def write_config(folder: Path, trial: Trial) -> None:
 
 def append_history(folder: Path, row: Mapping[str, Any]) -> None:
     """Add the line of one epoch."""
-    with (folder / "history.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-        file.flush()
-        # Before the checkpoint of the same epoch, so that no checkpoint is ahead of its history.
-        os.fsync(file.fileno())
+    # Before the checkpoint of the same epoch, so that no checkpoint is ahead of its history.
+    append_line(folder / "history.jsonl", json.dumps(row))
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
     """Rows written so far; a line that a kill cut short or that is damaged is left out."""
-    path = folder / "history.jsonl"
-    rows = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("epoch"), int):
-            rows.append(row)
-    return rows
+    rows = read_lines(folder / "history.jsonl")
+    return [row for row in rows if isinstance(row.get("epoch"), int)]
 
 
-def cut_history(folder: Path, *, epoch: int) -> None:
-    """Drop rows beyond an epoch: a trial that resumes there writes them again."""
-    rows = [row for row in read_history(folder) if row["epoch"] <= epoch]
+def write_history(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put the history back to what it was at a checkpoint."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
     write_atomically(folder / "history.jsonl", text.encode())
 
@@ -95,7 +91,7 @@ def write_summary(
         metrics: Final metrics as fractions, such as `test_top1`.
         cost: Seconds and rates, such as `train_seconds`.
         provenance: Versions, hardware, digest of the dataset.
-        error: type, message and traceback of a trial that failed or diverged.
+        error: type, message, traceback and log of a trial that failed or diverged.
 
     Raises:
         ValueError: A metric is not finite: that is no result.
@@ -118,8 +114,46 @@ def write_summary(
     )
 
 
-def read_record(folder: Path) -> Record:
+def close_unsuccessful(folder: Path, trial: Trial, failure: Failure | None = None) -> None:
+    """Close the record of a trial that is given up.
+
+    Call it under the folder's lock, after `append_failure`.
+
+    Args:
+        folder: The trial's folder.
+        trial: The trial.
+        failure: What it is given up for; without it, the last that was kept.
+
+    Raises:
+        DiskFullError: There is no room.
+        RecordError: `failures.jsonl` cannot be read.
+        OSError: Not writable.
+    """
+    last = failure or (read_failures(folder) or [UNKNOWN])[-1]
+    if not (folder / "config.json").exists():
+        write_config(folder, trial)
+    write_summary(
+        folder,
+        trial,
+        state="diverged" if last.kind == DIVERGED else "failed",
+        metrics={},
+        cost={},
+        provenance=last.provenance,
+        error={
+            "type": last.kind,
+            "message": last.message,
+            "traceback": last.traceback,
+            "log": last.log,
+        },
+    )
+
+
+def read_record(folder: Path, *, planned: Trial | None = None) -> Record:
     """Read a trial's folder.
+
+    Args:
+        folder: The trial's folder.
+        planned: Whose record it should be; a config in the same words is not validated again.
 
     Raises:
         RecordError: A file is absent or damaged, says what cannot be, or is of a format that this
@@ -131,15 +165,24 @@ def read_record(folder: Path) -> Record:
             f"{folder / 'config.json'}: format is {opened.get('format')}, expected {FORMAT}; "
             "use the version that wrote it"
         )
-    config = parse_config(opened.get("config", {}))
+    config = _parse_unless_planned(opened.get("config", {}), planned)
     if not isinstance(config, TrialConfig):
         raise RecordError(f"{folder / 'config.json'}: {config[0].message}; remove the folder")
     if not isinstance(opened.get("id"), str):
         raise RecordError(f"{folder / 'config.json'}: has no id; remove the folder")
-    trial = make_trial(config)._replace(id=opened["id"])
+    trial = Trial(id=opened["id"], name=readable_name(config), config=config)
     summary = _read_summary(folder)
     state: State = summary["state"] if summary else "unfinished"
     return Record(trial, state, summary, read_history(folder), folder)
+
+
+def _parse_unless_planned(data: Any, planned: Trial | None) -> TrialConfig | list[Fault]:
+    if planned is not None:
+        expected = planned.config.model_dump(mode="json")
+        # As texts too: as a value, true is 1.
+        if data == expected and json.dumps(data) == json.dumps(expected):
+            return planned.config
+    return parse_config(data)
 
 
 def _read_summary(folder: Path) -> dict[str, Any]:

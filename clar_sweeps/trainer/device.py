@@ -6,6 +6,7 @@ from torch import nn
 from clar_sweeps.config import SAMPLE_RATE, TrialConfig
 from clar_sweeps.errors import ConfigError
 from clar_sweeps.features import RawWaveform, SpectralFeatures
+from clar_sweeps.trainer.ranks import ALONE, Ranks
 
 _SMALLEST_PICTURE = 16
 
@@ -17,9 +18,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(
-    config: TrialConfig, device: torch.device, *, num_samples: int
+    config: TrialConfig, device: torch.device, *, num_samples: int, ranks: Ranks = ALONE
 ) -> torch.dtype | None:
-    """Type of autocast, None for float32 throughout."""
+    """Type of autocast, None for float32 throughout; ranks take what rank 0's processor likes."""
     name = config.precision
     if device.type == "cpu" and config.features is not None:
         num_frames = num_samples // config.features.hop_length + 1
@@ -38,7 +39,7 @@ def choose_precision(
             if device.type == "cuda"
             else torch.cpu._is_avx512_bf16_supported()
         )
-        name = "bfloat16" if gains else "float32"
+        name = ranks.value_from_leader("bfloat16" if gains else "float32")
     return torch.bfloat16 if name == "bfloat16" else None
 
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from clar_sweeps.data.waveforms import Waveforms
+from clar_sweeps.errors import DataError
+from clar_sweeps.trainer.ranks import Ranks
 
 _INT16_SCALE = 1 / 32768
 # Batches that wait read while one is trained on.
@@ -94,3 +96,17 @@ def memory_bytes(device: torch.device) -> int:
         if bound != resource.RLIM_INFINITY:
             bounds.append(bound)
     return min(bounds)
+
+
+def refuse_other_clips(waveforms: Waveforms, ranks: Ranks) -> None:
+    """Make sure that all ranks of a trial train on the same clips.
+
+    Raises:
+        DataError: A rank has others than rank 0; raised on every rank.
+    """
+    digest = ranks.value_from_leader(waveforms.digest)
+    if others := ranks.which(waveforms.digest != digest):
+        raise DataError(
+            f"rank {others[0]} of {ranks.size}: has other clips than rank 0 (digest "
+            f"{digest[:12]}); prepare the same dataset on every machine"
+        )

@@ -11,6 +11,8 @@ Source: gradient checkpointing (Chen et al. 2016, arXiv:1604.06174); the order o
 of gradient caching (Gao et al. 2021, arXiv:2101.06983) with whole views as its parts.
 """
 
+import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -20,6 +22,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from clar_sweeps.models import ResNet18
+from clar_sweeps.trainer.loading import memory_bytes
+
+logger = logging.getLogger(__name__)
+
+# Of the memory at hand that kept activations may fill.
+_SHARE_OF_ACTIVATIONS = 0.6
 
 
 def backward_by_views(
@@ -113,3 +121,37 @@ def activation_bytes(
         stack.enter_context(torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor))
         project(inputs)
     return sum(kept.values())
+
+
+def fit_into_memory(
+    kept_bytes: Callable[[Tensor], int],
+    clips: Tensor,
+    *,
+    num_passes: int,
+    largest_part: int,
+    device: torch.device,
+) -> bool:
+    """Whether the activations of a step can be kept, by what a few clips take.
+
+    Args:
+        kept_bytes: What a forward pass over some clips keeps.
+        clips: (clips,) those to train on, of which the first are tried.
+        num_passes: Forward passes of a step.
+        largest_part: Clips of each that a process has at most.
+        device: Whose memory it is.
+    """
+    few, more = (kept_bytes(clips[:number]) for number in (2, 4))
+    # Beside what each clip keeps there is what a pass keeps, such as weights in bfloat16.
+    per_clip = (more - few) / 2 if len(clips) >= 4 else few / 2
+    per_pass = max(0.0, few - 2 * per_clip)
+    needed = num_passes * (per_clip * largest_part + per_pass)
+    available = _SHARE_OF_ACTIVATIONS * memory_bytes(device)
+    if device.type == "cpu":  # slots side by side share the memory as they share cores
+        available *= min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))
+    if needed > available:
+        logger.info(
+            "activations of a step take %.1f GB, %.1f GB are at hand: computed twice, not kept",
+            needed / 1e9,
+            available / 1e9,
+        )
+    return needed <= available

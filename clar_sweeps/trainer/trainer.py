@@ -1,47 +1,36 @@
 """One training run: four verbs. Knows nothing of Ray, of folders, of records."""
 
-import logging
-import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from clar_sweeps import rng
-from clar_sweeps.augment import build_chain
+from clar_sweeps.augment import Part, build_chain
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import SAMPLE_RATE, TrialConfig
-from clar_sweeps.data.waveforms import Split, Waveforms
+from clar_sweeps.data.waveforms import SPLITS, Split, Waveforms
 from clar_sweeps.errors import CheckpointError, DataError, DivergedError
 from clar_sweeps.evaluation import Labelled, evaluate_representations
 from clar_sweeps.models import build_encoder
-from clar_sweeps.optim import build_optimizer, learning_rate_at, released_learning_rate_at
+from clar_sweeps.optim import build_optimizer
 from clar_sweeps.trainer.device import build_features, choose_device, choose_precision
-from clar_sweeps.trainer.loading import WaveformLoader, memory_bytes
+from clar_sweeps.trainer.epoch import Epoch, mean_losses
+from clar_sweeps.trainer.learning_rate import learning_rate_of
+from clar_sweeps.trainer.loading import WaveformLoader, refuse_other_clips
 from clar_sweeps.trainer.objective import NUM_VIEWS, build_head, build_objective
-from clar_sweeps.trainer.recompute import activation_bytes, backward_by_views, encode_twice
+from clar_sweeps.trainer.ranks import ALONE, Ranks
+from clar_sweeps.trainer.recompute import (
+    activation_bytes,
+    backward_by_views,
+    encode_twice,
+    fit_into_memory,
+)
+from clar_sweeps.trainer.representing import augment_held_out, represent
 from clar_sweeps.trainer.training_set import TrainingSet
-
-logger = logging.getLogger(__name__)
-
-_CLIPS_AT_ONCE = 256
-# Of the memory at hand that kept activations may fill.
-_SHARE_OF_ACTIVATIONS = 0.6
-
-
-class Epoch(NamedTuple):
-    """What one epoch of training was."""
-
-    epoch: int  # epochs trained so far
-    step: int  # steps trained so far
-    losses: dict[str, float]  # mean over the epoch's steps: loss, and the terms it sums up
-    learning_rate: float  # of its last step
-    seconds: float
-    clips_per_second: float
 
 
 class Trainer:
@@ -51,22 +40,36 @@ class Trainer:
     goes on as if it had never stopped: on a CPU, bit for bit.
     """
 
-    def __init__(self, config: TrialConfig, waveforms: Waveforms) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        waveforms: Waveforms,
+        *,
+        on_step: Callable[[int, int], None] = lambda step, steps: None,
+        ranks: Ranks = ALONE,
+    ) -> None:
         """Build encoder, head and optimizer; map the waveforms.
 
         Args:
             config: The trial.
             waveforms: The prepared dataset that `config.dataset` names.
+            on_step: Told, after each step of training and each part of an evaluation, its number
+                from 1 and how many there are; not waited for by the device.
+            ranks: The processes that train this trial together; each has a trainer.
 
         Raises:
             ConfigError: bfloat16 is asked for where a CPU computes it wrongly, or too few clips
                 are left to train on.
+            DataError: A rank has other clips than rank 0.
         """
+        refuse_other_clips(waveforms, ranks)
         self.config = config
         self.waveforms = waveforms
+        self.on_step = on_step
+        self.ranks = ranks
         self.device = choose_device(config.device)
         self.autocast_dtype = choose_precision(
-            config, self.device, num_samples=waveforms.samples.shape[1]
+            config, self.device, num_samples=waveforms.samples.shape[1], ranks=ranks
         )
         with rng.seeded(config.seed, "encoder"):
             encoder = build_encoder(config.encoder, width=config.width, stem=config.stem)
@@ -74,6 +77,7 @@ class Trainer:
             head = build_head(
                 config, encoder.representation_size, num_classes=len(waveforms.class_names)
             )
+        ranks.unite(encoder, head)
         # channels_last: the 2-D encoder trains 1.2 to 1.8 times as fast on a CPU in bfloat16.
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch types no such overload
         self.projection_head = head.to(self.device)
@@ -93,7 +97,7 @@ class Trainer:
             definition=config.augment_definition,
         )
         self.loader = WaveformLoader(waveforms, self.device)
-        self.training_set = TrainingSet(config, waveforms)
+        self.training_set = TrainingSet(config, waveforms, num_ranks=ranks.size)
         self.labels = self.training_set.labels.to(self.device)
         self.parameters = [*self.encoder.parameters(), *self.projection_head.parameters()]
         self.epoch = 0
@@ -106,21 +110,25 @@ class Trainer:
             DivergedError: A loss or a weight is not finite; names epoch and step.
         """
         config, epoch, steps = self.config, self.epoch, self.training_set.steps_per_epoch
+        self.ranks.announce("train_epoch")
         started = time.perf_counter()
         batches = self.training_set.batches(epoch)
         draws = rng.generator(config.seed, "augment", epoch, device=self.device)
         self.encoder.train()
         self.projection_head.train()
         step_losses: list[dict[str, Tensor]] = []
-        for number, waveforms in enumerate(self.loader.batches(batches)):
-            learning_rate = self._learning_rate(epoch * steps + number)
+        for number, waveforms in enumerate(self.loader.batches(map(self.ranks.own_rows, batches))):
+            learning_rate = learning_rate_of(config, self.training_set, step=epoch * steps + number)
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate
             labels = self.labels[batches[number].to(self.device, non_blocking=True)]
             self.optimizer.zero_grad(set_to_none=True)
-            step_losses.append(self._backward(self._views(waveforms, draws), labels))
+            views = self._views(waveforms, draws, self.ranks.part(len(labels)))
+            step_losses.append(self._backward(views, labels))
+            self.ranks.add_gradients(self.parameters)
             self.optimizer.step()
-        epoch_losses = self._wait(step_losses)
+            self.on_step(number + 1, steps)
+        epoch_losses = mean_losses(step_losses, self.parameters, epoch=epoch + 1, ranks=self.ranks)
         self.epoch = epoch + 1
         seconds = time.perf_counter() - started
         return Epoch(
@@ -132,16 +140,24 @@ class Trainer:
             clips_per_second=self.training_set.clips_per_epoch / seconds,
         )
 
-    def _views(self, waveforms: Tensor, draws: torch.Generator) -> Sequence[Tensor]:
+    def _views(
+        self, waveforms: Tensor, draws: torch.Generator, part: Part | None = None
+    ) -> Sequence[Tensor]:
         if self.num_views == 2:
-            return self.chain.two_views(waveforms, draws)
-        return (self.chain(waveforms, draws),)
+            return self.chain.two_views(waveforms, draws, part)
+        return (self.chain(waveforms, draws, part),)
 
     def _backward(self, views: Sequence[Tensor], labels: Tensor) -> dict[str, Tensor]:
-        """Losses of a step; their gradients are left in the weights."""
+        """Losses of a step; their gradients by the own clips are left in the weights.
+
+        Args:
+            views: Of this rank's clips.
+            labels: Of all ranks' clips.
+        """
         losses: dict[str, Tensor] = {}
 
         def objective(outputs: Sequence[Any]) -> Tensor:
+            outputs = self.ranks.gather_outputs(outputs, len(labels))
             losses.update(self.objective(outputs, labels))
             return losses["loss"]
 
@@ -155,54 +171,22 @@ class Trainer:
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return {name: value.detach() for name, value in losses.items()}
 
-    def _learning_rate(self, step: int) -> float:
-        config = self.config
-        released = config.schedule == "released"
-        if released and config.label_fraction == 0.01:
-            return config.learning_rate  # a quirk of the authors' code
-        steps = self.training_set.whole_steps if released else self.training_set.steps_per_epoch
-        rate_at = released_learning_rate_at if released else learning_rate_at
-        return rate_at(
-            step,
-            base=config.learning_rate,
-            warmup_steps=round(config.warmup_epochs * steps),
-            total_steps=config.epochs * steps,
-        )
-
-    def _wait(self, steps: list[dict[str, Tensor]]) -> dict[str, float]:
-        """Mean losses of an epoch after a look at all of them: the epoch's one wait for the device.
-
-        Raises:
-            DivergedError: A loss or a weight is not finite.
-        """
-        epoch = self.epoch + 1
-        # The last update comes after the last loss, so the weights are looked at as well.
-        sound = torch.stack([weight.isfinite().all() for weight in self.parameters]).all()
-        names = list(steps[0])
-        values = torch.stack([losses[name].float() for losses in steps for name in names])
-        *flat, all_sound = torch.cat([values, sound.float()[None]]).tolist()
-        rows = [flat[i : i + len(names)] for i in range(0, len(flat), len(names))]
-        for number, row in enumerate(rows):
-            if not math.isfinite(row[0]):
-                raise DivergedError(f"loss is {row[0]}", epoch=epoch, step=number + 1)
-        if not all_sound:
-            raise DivergedError("a weight is not finite", epoch=epoch, step=len(rows))
-        columns = zip(*rows, strict=True)
-        return {
-            name: math.fsum(column) / len(rows) for name, column in zip(names, columns, strict=True)
-        }
-
     def evaluate(self) -> dict[str, float]:
         """Judge the frozen encoder on validation and test clips; see `clar_sweeps.evaluation`.
 
         The judges learn from all clean training clips with all labels, whatever training saw.
+        Ranks share the encoder's work; the judges are rank 0's, and the others return nothing.
 
         Raises:
             DivergedError: A representation is not finite.
         """
+        self.ranks.announce("evaluate")
+        train, valid, test = (self._represent(split) for split in SPLITS)
+        if not self.ranks.leads:
+            return {}
         return evaluate_representations(
-            self._represent("train"),
-            {"valid": self._represent("valid"), "test": self._represent("test")},
+            train,
+            {"valid": valid, "test": test},
             num_classes=len(self.waveforms.class_names),
             seed=self.config.seed,
         )
@@ -228,7 +212,7 @@ class Trainer:
                 precision. The trainer is then as it was.
             DataError: Of other clips. The checkpoint is sound, so it is not to be given up.
         """
-        state = load_checkpoint(path, trial_id=trial_id, device=self.device)
+        state = load_checkpoint(path, trial_id=trial_id)
         if state["dataset_digest"] != self.waveforms.digest:
             raise DataError(
                 f"{path}: trained on other clips (digest {state['dataset_digest'][:12]}) than are "
@@ -239,12 +223,26 @@ class Trainer:
             raise CheckpointError(
                 f"{path}: precision is {state['precision']}, here it is {self.autocast_dtype}"
             )
+        self.ranks.announce("load")
+        self._take_state(self.ranks.state_from_leader(state))
+        progress: dict[str, Any] = state["progress"]
+        return progress
+
+    def follow(self) -> None:
+        """Take part in what rank 0 does, until it is done; called on every other rank."""
+        while (verb := self.ranks.listen()) != "end":
+            if verb == "train_epoch":
+                self.train_epoch()
+            elif verb == "evaluate":
+                self.evaluate()
+            else:
+                self._take_state(self.ranks.state_from_leader({}))
+
+    def _take_state(self, state: dict[str, Any]) -> None:
         self.encoder.load_state_dict(state["encoder"])
         self.projection_head.load_state_dict(state["projection_head"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
-        progress: dict[str, Any] = state["progress"]
-        return progress
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
@@ -269,22 +267,15 @@ class Trainer:
         if self.config.recompute != "auto":
             return self.config.recompute == "always"
         self.recomputes = False
-        clips = self.training_set.clips
-        few, more = (self._kept_bytes(clips[:number]) for number in (2, 4))
-        # Beside what each clip keeps there is what a pass keeps, such as weights in bfloat16.
-        per_clip = (more - few) / 2 if len(clips) >= 4 else few / 2
-        per_pass = max(0.0, few - 2 * per_clip)
-        needed = self.num_views * (per_clip * self.training_set.batch_size + per_pass)
-        available = _SHARE_OF_ACTIVATIONS * memory_bytes(self.device)
-        if self.device.type == "cpu":  # slots side by side share the memory as they share cores
-            available *= min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))
-        if needed > available:
-            logger.info(
-                "activations of a step take %.1f GB, %.1f GB are at hand: computed twice, not kept",
-                needed / 1e9,
-                available / 1e9,
-            )
-        return needed > available
+        fit = fit_into_memory(
+            self._kept_bytes,
+            self.training_set.clips,
+            num_passes=self.num_views,
+            largest_part=-(-self.training_set.batch_size // self.ranks.size),
+            device=self.device,
+        )
+        # All or none: batch norm makes the ranks compute in step.
+        return self.ranks.any(not fit)
 
     def _kept_bytes(self, clips: Tensor) -> int:
         """Bytes that a forward pass over some clips keeps for its backward pass."""
@@ -292,27 +283,28 @@ class Trainer:
         modules = (self.encoder, self.projection_head)
         return activation_bytes(modules, self._project, self._inputs(waveforms))
 
-    @torch.no_grad()
     def _represent(self, split: Split) -> Labelled:
         """Representations of a split's clips by the encoder in eval mode."""
         self.encoder.eval()
         clips = torch.from_numpy(self.waveforms.indices(split))
-        parts = []
-        augment = self._augment_held_out(split)
-        for waveforms in self.loader.batches(torch.split(clips, _CLIPS_AT_ONCE)):
-            inputs = self._inputs(augment(waveforms))
+        augment = augment_held_out(self.config, split, self.chain, device=self.device)
+
+        def encode(waveforms: Tensor, part: Part | None) -> Tensor:
+            inputs = self._inputs(augment(waveforms, part))
             with self._autocast():
-                parts.append(self.encoder(inputs).float())
-        representations = torch.cat(parts)
+                representations: Tensor = self.encoder(inputs).float()
+            return representations
+
+        representations = represent(
+            clips,
+            encode,
+            size=self.encoder.representation_size,
+            loader=self.loader,
+            ranks=self.ranks,
+            on_step=self.on_step,
+        )
         if not representations.isfinite().all():
             step = self.epoch * self.training_set.steps_per_epoch
             raise DivergedError("a representation is not finite", epoch=self.epoch, step=step)
         labels = torch.from_numpy(self.waveforms.labels)[clips]
         return Labelled(representations, labels.to(self.device))
-
-    def _augment_held_out(self, split: Split) -> Callable[[Tensor], Tensor]:
-        """The training chain where the config has it, with equal draws each time."""
-        if split == "train" or self.config.evaluate_on == "clean":
-            return lambda waveforms: waveforms
-        draws = rng.generator(self.config.seed, f"held_out_{split}", device=self.device)
-        return lambda waveforms: self.chain(waveforms, draws)

@@ -30,11 +30,16 @@ class TrainingSet:
         whole_steps: Those with a complete batch, which the released schedule counts.
     """
 
-    def __init__(self, config: TrialConfig, waveforms: Waveforms) -> None:
+    def __init__(self, config: TrialConfig, waveforms: Waveforms, *, num_ranks: int = 1) -> None:
         """Choose the clips.
 
+        Args:
+            config: The trial.
+            waveforms: Its dataset.
+            num_ranks: Processes that share each batch.
+
         Raises:
-            ConfigError: Fewer clips are left than a step needs.
+            ConfigError: Fewer clips are left than a step, or each rank of it, needs.
         """
         self.seed = config.seed
         train = waveforms.indices("train")
@@ -57,6 +62,12 @@ class TrainingSet:
         if config.supervised_budget == "steps":
             self.whole_steps, self.steps_per_epoch = _steps(config, len(train))
             self._passes = math.ceil(self.steps_per_epoch * self.batch_size / len(clips))
+        last = self._passes * len(clips) - (self.steps_per_epoch - 1) * self.batch_size
+        if min(self.batch_size, last) < num_ranks:
+            raise ConfigError(
+                f"resources.ranks_per_trial: {num_ranks} ranks share a step of "
+                f"{min(self.batch_size, last)} clips, expected at least one each; lower it"
+            )
 
     @property
     def clips_per_epoch(self) -> int:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,35 +9,58 @@ from typing import Any
 import torch
 
 from clar_sweeps import data, provenance, records
+from clar_sweeps.checkpoint import keep_only_last
 from clar_sweeps.config import Trial
 from clar_sweeps.data import SPLITS
-from clar_sweeps.errors import CheckpointError, DivergedError, RunLockedError
-from clar_sweeps.trainer.trainer import Epoch, Trainer
+from clar_sweeps.errors import DiskFullError, RunLockedError, UsageError
+from clar_sweeps.trainer.failing import keep_failure
+from clar_sweeps.trainer.heartbeat import Heartbeat
+from clar_sweeps.trainer.ledger import HistoryRow, Ledger
+from clar_sweeps.trainer.ranks import ALONE, Ranks
+from clar_sweeps.trainer.resuming import resume
+from clar_sweeps.trainer.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[dict[str, float | int | str]], None]
+Report = Callable[[HistoryRow], None]
 
 # A killed driver's actors write for about three seconds more.
 _LOCK_TIMEOUT_SECONDS = 15.0
 
 
-def run_trial(trial: Trial, run: Path, report: Report) -> records.EndState:
-    """Train a trial to its final record, from its last checkpoint if it has one.
+def run_trial(
+    trial: Trial,
+    run: Path,
+    report: Report,
+    *,
+    patience_seconds: float | None = None,
+    ranks: Ranks = ALONE,
+) -> records.State:
+    """Train a trial to its final record, from its last sound checkpoint if it has one.
 
-    The same function with Ray and without. A trial that fails or diverges gets a record as well;
-    an interruption leaves checkpoint and history, from which the next call goes on.
+    The same function with Ray and without. An interruption of any kind leaves checkpoints and
+    history, from which the next call goes on. A request to stop is heard before the first epoch
+    and after each, and obeyed with a checkpoint; what is being prepared or trained is ended first.
+    What a retry cannot mend closes the record as failed. Any other error is kept in
+    `failures.jsonl` and raised: whoever called decides whether to call again, or to give the trial
+    up by `records.close_unsuccessful`.
 
     Args:
         trial: What to train.
         run: The run folder.
-        report: Told the numbers of each epoch, as plain values.
+        report: Told the numbers of each epoch, as plain values, and what else a user should know,
+            as `note`.
+        patience_seconds: How long the caller waits for a sign of life before it ends the process.
+        ranks: Processes that help, each in `follow`; this one leads them, and dismisses them where
+            it has trained.
 
     Returns:
-        How the trial ended.
+        How the trial ended; `unfinished` where it was asked to stop.
 
     Raises:
         RunLockedError: Another process is training this trial.
+        DiskFullError: A record or a checkpoint did not fit; nothing was lost.
+        Exception: Anything that training raised; of DivergedError it is known to be the loss.
     """
     folder = records.trial_folder(run, trial)
     with records.locked(folder, timeout_seconds=_LOCK_TIMEOUT_SECONDS) as acquired:
@@ -51,74 +73,91 @@ def run_trial(trial: Trial, run: Path, report: Report) -> records.EndState:
         if state in ("done", "failed", "diverged"):
             return state
         try:
-            return _train_to_end(trial, folder, report)
-        except DivergedError as error:
-            _close_in_error(folder, trial, "diverged", error)
-            return "diverged"
+            with Heartbeat(folder, patience_seconds=patience_seconds) as heartbeat:
+                return _train_to_end(trial, run, folder, report, heartbeat, ranks)
+        except DiskFullError:
+            raise  # no fault of the trial's, and there is no room to write of it
         except Exception as error:
             logger.exception("%s failed", trial.name)
-            _close_in_error(folder, trial, "failed", error)
-            return "failed"
+            keep_failure(folder, run, error)
+            if isinstance(error, UsageError):
+                records.close_unsuccessful(folder, trial)
+                return "failed"
+            raise
 
 
-def _train_to_end(trial: Trial, folder: Path, report: Report) -> records.EndState:
-    config = trial.config
-    started = time.perf_counter()
+def _train_to_end(
+    trial: Trial,
+    run: Path,
+    folder: Path,
+    report: Report,
+    heartbeat: Heartbeat,
+    ranks: Ranks,
+) -> records.State:
+    config, checkpoint, ledger = trial.config, folder / "checkpoint.pt", Ledger()
     waveforms = data.load(config.dataset, condition=config.condition, folder=config.folder)
-    trainer = Trainer(config, waveforms)
+    trainer = Trainer(config, waveforms, on_step=heartbeat.step, ranks=ranks)
     if trainer.training_set.labelled is not None:
         records.write_json(folder / "labelled.json", trainer.training_set.labelled.manifest)
     if trainer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(trainer.device)
-    cost = {"train_seconds": 0.0, "eval_seconds": 0.0, "total_seconds": 0.0}
-    metrics: dict[str, float] = {}
-    spent_before = 0.0
-    resumed = _resume(trainer, trial, folder)
-    if resumed is not None:
-        metrics, cost = resumed["metrics"], resumed["cost"]
-        spent_before = cost["total_seconds"]
-    while trainer.epoch < config.epochs:
+    so_far = resume(
+        trainer, checkpoint, trial_id=trial.id, note=lambda text: report({"note": text})
+    )
+    if so_far is not None:
+        ledger.go_on_from(so_far)
+    stops = records.stop_requested(run, folder)
+    while trainer.epoch < config.epochs and not stops:
+        heartbeat.tell(epoch=trainer.epoch)
+        heartbeat.enter("training")
         epoch = trainer.train_epoch()
-        cost["train_seconds"] += epoch.seconds
-        row = _row(epoch)
-        if trainer.epoch % config.eval_every == 0 or trainer.epoch == config.epochs:
-            metrics = _evaluate(trainer, cost)
-            row |= metrics
-        records.append_history(folder, row)
-        cost["total_seconds"] = spent_before + time.perf_counter() - started
-        if trainer.epoch % config.checkpoint_every == 0 or trainer.epoch == config.epochs:
-            trainer.save(
-                folder / "checkpoint.pt",
-                trial_id=trial.id,
-                progress={"metrics": metrics, "cost": dict(cost)},
-            )
+        row = ledger.add_epoch(epoch)
         loss = epoch.losses["loss"]
+        heartbeat.tell(epoch=epoch.epoch, loss=loss, clips_per_second=epoch.clips_per_second)
+        is_last = trainer.epoch == config.epochs
+        if trainer.epoch % config.eval_every == 0 or is_last:
+            _evaluate(trainer, ledger, heartbeat)
+        records.append_history(folder, row)
+        stops = records.stop_requested(run, folder)
+        if trainer.epoch % config.checkpoint_every == 0 or is_last or stops:
+            trainer.save(checkpoint, trial_id=trial.id, progress=ledger.plain())
         logger.info("%s epoch %d/%d loss %.4f", trial.name, epoch.epoch, config.epochs, loss)
         report({**row, "epochs": config.epochs})
+    if trainer.epoch < config.epochs:
+        ranks.announce("end")
+        logger.info("%s stops as asked, after epoch %d", trial.name, trainer.epoch)
+        return "unfinished"
     if config.epochs == 0:
-        metrics = _evaluate(trainer, cost)
-    cost["total_seconds"] = spent_before + time.perf_counter() - started
-    trained_clips = trainer.epoch * trainer.training_set.clips_per_epoch
-    if trained_clips:
-        cost["clips_per_second"] = trained_clips / cost["train_seconds"]
-    if trainer.device.type == "cuda":
-        cost["peak_memory_bytes"] = float(torch.cuda.max_memory_allocated(trainer.device))
+        _evaluate(trainer, ledger, heartbeat)
+    ranks.announce("end")
     records.write_summary(
         folder,
         trial,
         state="done",
-        metrics=metrics,
-        cost=cost,
+        metrics=ledger.metrics,
+        cost=ledger.plain()["cost"] | _rates(trainer, ledger),
         provenance=provenance.describe(trainer.device) | _what_was_run(trainer),
     )
+    keep_only_last(checkpoint)
     return "done"
 
 
-def _row(epoch: Epoch) -> dict[str, float | int | str]:
-    """Line of the history."""
-    fields = epoch._asdict()
-    losses = fields.pop("losses")
-    return {"epoch": fields.pop("epoch"), "step": fields.pop("step"), **losses, **fields}
+def _evaluate(trainer: Trainer, ledger: Ledger, heartbeat: Heartbeat) -> None:
+    heartbeat.enter("evaluating")
+    started = time.perf_counter()
+    metrics = trainer.evaluate()
+    ledger.add_evaluation(metrics, seconds=time.perf_counter() - started)
+    heartbeat.tell(top1=metrics["test_top1"])
+
+
+def _rates(trainer: Trainer, ledger: Ledger) -> dict[str, float]:
+    rates = {}
+    trained_clips = trainer.epoch * trainer.training_set.clips_per_epoch
+    if trained_clips:
+        rates["clips_per_second"] = trained_clips / ledger.cost["train_seconds"]
+    if trainer.device.type == "cuda":
+        rates["peak_memory_bytes"] = float(torch.cuda.max_memory_allocated(trainer.device))
+    return rates
 
 
 def _what_was_run(trainer: Trainer) -> dict[str, Any]:
@@ -130,48 +169,10 @@ def _what_was_run(trainer: Trainer) -> dict[str, Any]:
         "clips": {split: len(trainer.waveforms.indices(split)) for split in SPLITS},
         "train_clips": len(training_set.clips),
         "batch_size": training_set.batch_size,
+        "ranks": trainer.ranks.size,
         "steps_per_epoch": training_set.steps_per_epoch,
     }
     if training_set.labelled is not None:
         manifest = training_set.labelled.manifest
         facts |= {f"labelled_{name}": manifest[name] for name in ("num_clips", "sha256")}
     return facts
-
-
-def _evaluate(trainer: Trainer, cost: dict[str, float]) -> dict[str, float]:
-    started = time.perf_counter()
-    metrics = trainer.evaluate()
-    cost["eval_seconds"] += time.perf_counter() - started
-    return metrics
-
-
-def _resume(trainer: Trainer, trial: Trial, folder: Path) -> dict[str, Any] | None:
-    """Load the trial's checkpoint, if it has a sound one, and cut the history back to it."""
-    path = folder / "checkpoint.pt"
-    progress = None
-    if path.exists():
-        try:
-            progress = trainer.load(path, trial_id=trial.id)
-            logger.info("%s resumes at epoch %d from %s", trial.name, trainer.epoch, path)
-        except CheckpointError as error:
-            aside = path.replace(path.with_suffix(".damaged"))
-            logger.warning("%s; put aside as %s, training starts anew", error, aside.name)
-    records.cut_history(folder, epoch=trainer.epoch)
-    return progress
-
-
-def _close_in_error(folder: Path, trial: Trial, state: records.EndState, error: Exception) -> None:
-    tail = "".join(traceback.format_exception(error)).splitlines()[-20:]
-    records.write_summary(
-        folder,
-        trial,
-        state=state,
-        metrics={},
-        cost={},
-        provenance=provenance.describe(torch.device("cpu")),
-        error={
-            "type": type(error).__name__,
-            "message": str(error),
-            "traceback": "\n".join(tail),
-        },
-    )

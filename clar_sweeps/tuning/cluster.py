@@ -1,23 +1,23 @@
-"""A Ray to run on: started on this machine, or a cluster that the environment names."""
+"""A Ray to run on: started on this machine, or a cluster that the user names."""
 
 import contextlib
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from types import FrameType
+from typing import TextIO
 
 from clar_sweeps.errors import ConfigError
-from clar_sweeps.tuning.progress import Progress
+from clar_sweeps.tuning import own_ray
+from clar_sweeps.tuning.own_ray import QUIETLY, reason_of
 from clar_sweeps.tuning.slots import Machine, Slots
 
 _LOG = "ray.log"
-_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 
 # A reused actor waits so long for its last trial's thread to end; if it gave up (after 2 s by
 # default), the next trial would be counted as failed without having run.
@@ -32,27 +32,31 @@ _SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-_OWN = {
-    # Works on Linux too, and binds every port of a one-machine Ray to the loopback address: left
-    # to itself Ray opens its metrics and its gRPC ports to the network.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # Loopback is open to every user of the machine, and to web pages by way of DNS rebinding;
-    # without a token both could run code through the dashboard.
-    "RAY_AUTH_MODE": "token",
-}
-# Ray stores nothing of ours; it would set aside 30 % of the memory.
-_OBJECT_STORE_BYTES = 128 * 2**20
 _PROBE_SECONDS = 5.0
 
 
-def cluster_address() -> str | None:
-    """Address of the Ray cluster that the environment names, None to start one here."""
-    address = os.environ.get("RAY_ADDRESS", "")
+def cluster_address(option: str | None = None) -> str | None:
+    """Address of the Ray cluster to run on, None to start one here.
+
+    Args:
+        option: What the user gave; without it, `RAY_ADDRESS` counts.
+
+    Raises:
+        ConfigError: An address of Ray Client, which cannot run a sweep.
+    """
+    address = option if option is not None else os.environ.get("RAY_ADDRESS", "")
+    if address.startswith("ray://"):
+        raise ConfigError(
+            f"--address {address}: is of Ray Client, expected HOST:PORT of the cluster's head "
+            "(port 6379 if nothing else was chosen); give that, on a machine of the cluster"
+        )
     return address if address not in ("", "local") else None
 
 
 @contextlib.contextmanager
-def ray_running(run: Path, *, slots: Slots | None, progress: Progress) -> Iterator[Machine]:
+def ray_running(
+    run: Path, *, slots: Slots | None, address: str | None, note: Callable[[str], None]
+) -> Iterator[list[Machine]]:
     """Start Ray here, or connect to the cluster; end it whatever happens.
 
     What Ray prints meanwhile goes into the run folder's `ray.log`.
@@ -60,98 +64,64 @@ def ray_running(run: Path, *, slots: Slots | None, progress: Progress) -> Iterat
     Args:
         run: The run folder.
         slots: Of this machine; None to connect to the cluster.
-        progress: Told where the dashboard is.
+        address: Of the cluster; None to start Ray here.
+        note: Told where the dashboard and the metrics are.
+
+    Yields:
+        What each machine has that may train.
 
     Raises:
-        ConfigError: The cluster cannot be reached.
+        ConfigError: The cluster cannot be reached, or Ray does not start here.
     """
-    _set_environment(run, own=slots is not None)
-    with (run / _LOG).open("a", encoding="utf-8") as log, _output_into(log):
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context((run / _LOG).open("a", encoding="utf-8"))
+        stack.enter_context(_output_into(log))
+        scratch = stack.enter_context(own_ray.scratch_folder()) if slots else None
+        _set_environment(scratch)
         import ray
 
         # What Ray's loggers say of failing trials is in the records.
         logging.getLogger("ray").setLevel(logging.CRITICAL)
-        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            if slots is None:
-                _connect()
-            else:
-                _start(slots, progress)
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own prints a stack of C++
-            there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            yield Machine(num_cpus=int(there.get("CPU", 0)), num_gpus=int(there.get("GPU", 0)))
+            with _sigterm_kept(), _interrupt_put_off():
+                if slots and scratch:
+                    own_ray.start(slots, scratch, run / _LOG, note)
+                else:
+                    assert address is not None
+                    _connect(address)
+            yield [
+                Machine(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+                for node in ray.nodes()  # type: ignore[no-untyped-call]
+                if node["Alive"]
+            ]
         finally:
-            with _without_interrupt():
+            with _undisturbed():
                 ray.shutdown()
 
 
-def _set_environment(run: Path, *, own: bool) -> None:
-    """Settings that Ray reads when it is imported or started; the user's own come first."""
-    for name, value in (_SETTINGS | _THREAD_TIMEOUT | (_OWN if own else {})).items():
-        os.environ.setdefault(name, value)
-    if own and _asks_for_token():
-        os.environ[_TOKEN_PATH] = str(_provide_token(run))
+def _set_environment(scratch: Path | None) -> None:
+    """Settings that Ray reads when it is imported or started; the user's own come first.
 
-
-def _asks_for_token() -> bool:
-    return os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN" not in os.environ
-
-
-def _provide_token(run: Path) -> Path:
-    """Make the token that Ray asks for, readable by its owner only; Ray's own is for everybody.
-
-    It lies where Ray looks for it, so that a browser needs it once for all runs; in the run
-    folder where there is no home to write to.
+    Args:
+        scratch: Of a Ray of our own; None on a cluster, which has its settings.
     """
-    usual = Path(os.environ.get(_TOKEN_PATH, "~/.ray/auth_token")).expanduser()
-    if usual.exists():
-        return usual
-    try:
-        _write_secret(usual)
-    except OSError:
-        usual = run.absolute() / "ray.token"
-        usual.unlink(missing_ok=True)
-        _write_secret(usual)
-    return usual
+    settings = _SETTINGS | _THREAD_TIMEOUT | (own_ray.SETTINGS if scratch else {})
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    if scratch:
+        own_ray.set_token(scratch)
 
 
-def _write_secret(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32))
-
-
-def _start(slots: Slots, progress: Progress) -> None:
+def _connect(address: str) -> None:
     import ray
 
-    context = ray.init(
-        "local",
-        num_cpus=slots.machine.num_cpus,
-        num_gpus=slots.machine.num_gpus if slots.gpus else 0,
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        object_store_memory=_OBJECT_STORE_BYTES,
-        **_quietly(),
-    )
-    token = f" (asks once for the token in {os.environ[_TOKEN_PATH]})" if _asks_for_token() else ""
-    progress.note(f"Ray dashboard: http://{context.dashboard_url}{token}")
-
-
-def _connect() -> None:
-    import ray
-
-    address = cluster_address()
-    assert address is not None
     try:
         _probe(address)
-        ray.init(address, runtime_env={"env_vars": _THREAD_TIMEOUT}, **_quietly())
+        ray.init(address, runtime_env={"env_vars": _THREAD_TIMEOUT}, **QUIETLY)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise ConfigError(
-            f"RAY_ADDRESS={address}: {reason}; start that cluster, set RAY_AUTH_MODE=token if it "
-            "asks for a token, or unset RAY_ADDRESS"
+            f"Ray cluster {address}: {reason_of(error)}; start that cluster, set "
+            "RAY_AUTH_MODE=token if it asks for a token, or leave --address and RAY_ADDRESS out"
         ) from error
 
 
@@ -181,18 +151,55 @@ def _output_into(log: TextIO) -> Iterator[None]:
             os.close(copy)
 
 
-def _quietly() -> dict[str, Any]:
-    return {"log_to_driver": False, "logging_level": logging.CRITICAL}
-
-
 @contextlib.contextmanager
-def _without_interrupt() -> Iterator[None]:
-    """Hold Ctrl-C off while Ray ends, so that an impatient second one leaves nothing behind."""
+def _sigterm_kept() -> Iterator[None]:
+    """Keep what SIGTERM does while Ray starts, which sets a handler of its own for good."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:  # of Ray's handler, with an exit code of its own
+        if callable(before):
+            before(signal.SIGTERM, None)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _interrupt_put_off() -> Iterator[None]:
+    """Let a first Ctrl-C wait until Ray has started: in its midst it can crash Ray at exit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = threading.Event()
+
+    def remember(signum: int, frame: FrameType | None) -> None:
+        if came.is_set():
+            raise KeyboardInterrupt
+        came.set()
+
+    before = signal.signal(signal.SIGINT, remember)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+    if came.is_set():
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals off while Ray ends, so that an impatient second one leaves nothing behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

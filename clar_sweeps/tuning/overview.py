@@ -15,29 +15,21 @@ from clar_sweeps.config import Trial
 from clar_sweeps.errors import RecordError
 from clar_sweeps.records import Record, State
 from clar_sweeps.sweep import Sweep
-from clar_sweeps.tuning.progress import format_seconds, last_line_of_error
+from clar_sweeps.tuning.panel_view import SIGNS, STYLES
+from clar_sweeps.tuning.panels import lay_out
+from clar_sweeps.tuning.wording import format_seconds, last_line_of_error, plain
 
 STATES: tuple[State, ...] = get_args(State)
-_STYLES: dict[State, str] = {
-    "done": "green",
-    "failed": "red",
-    "diverged": "red",
-    "unfinished": "yellow",
-    "missing": "dim",
-}
-_SIGNS: dict[State, str] = {
-    "done": "✓",
-    "failed": "✗",
-    "diverged": "∞",
-    "unfinished": "…",
-    "missing": "·",
-}
 
 
 def count_states(trials: Iterable[Trial], states: Mapping[str, State]) -> str:
     """Counts in words: `12 done, 24 missing`."""
-    counts = Counter(states[trial.id] for trial in trials)
-    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
+    return describe_counts(Counter(states[trial.id] for trial in trials))
+
+
+def describe_counts(counts: Mapping[State, int]) -> str:
+    """Counts in words: `12 done, 24 missing`."""
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts.get(state)) or "none"
 
 
 def plan_table(sweep: Sweep, states: Mapping[str, State]) -> Table:
@@ -45,7 +37,7 @@ def plan_table(sweep: Sweep, states: Mapping[str, State]) -> Table:
     table = _table("id", "name", "state")
     for trial in (*sweep.baselines, *sweep.trials):
         state = states[trial.id]
-        table.add_row(trial.id, trial.name, Text(state, _STYLES[state]))
+        table.add_row(trial.id, Text(plain(trial.name)), Text(state, STYLES[state]))
     return table
 
 
@@ -54,26 +46,26 @@ def status_table(sweep: Sweep, run: Path, states: Mapping[str, State]) -> Table:
     table = _table("id", "name", "state", "epoch", "test top-1", "time", "error")
     for trial in (*sweep.baselines, *sweep.trials):
         state = states[trial.id]
-        row: tuple[str, ...] = ()
+        row: tuple[Text, ...] = ()
         if state != "missing":
             try:
                 row = _progress_of(records.read_record(records.trial_folder(run, trial)))
             except RecordError as error:
-                row = ("", "", "", str(error))
-        table.add_row(trial.id, trial.name, Text(state, _STYLES[state]), *row)
+                row = (Text(), Text(), Text(), Text(plain(error)))
+        table.add_row(trial.id, Text(plain(trial.name)), Text(state, STYLES[state]), *row)
     return table
 
 
-def _progress_of(record: Record) -> tuple[str, ...]:
+def _progress_of(record: Record) -> tuple[Text, ...]:
     epochs = record.trial.config.epochs
     trained = record.history[-1]["epoch"] if record.history else 0
     top1 = record.summary.get("metrics", {}).get("test_top1")
     seconds = record.summary.get("cost", {}).get("total_seconds")
     return (
-        f"{trained}/{epochs}" if epochs else "",
-        f"{100 * top1:.1f} %" if top1 is not None else "",
-        format_seconds(seconds) if seconds is not None else "",
-        last_line_of_error(record) if record.summary.get("error") else "",
+        Text(f"{trained}/{epochs}" if epochs else ""),
+        Text(f"{100 * top1:.1f} %" if top1 is not None else ""),
+        Text(format_seconds(seconds) if seconds is not None else ""),
+        Text(last_line_of_error(record.summary)),
     )
 
 
@@ -83,46 +75,19 @@ def pair_matrices(sweep: Sweep, states: Mapping[str, State]) -> Group:
     A cell has a sign for each seed; its row is the operation applied first.
     """
     parts: list[RenderableType] = []
-    for title, trials in _settings(sweep).items():
-        table = _table("", *sweep.operations)
-        for first in sweep.operations:
-            chains = [(first,) if first == then else (first, then) for then in sweep.operations]
+    for panel in lay_out(sweep):
+        table = _table("", *panel.columns)
+        for row, name in enumerate(panel.rows):
             cells = [
                 Text().join(
-                    Text(_SIGNS[states[trial.id]], _STYLES[states[trial.id]])
-                    for trial in trials
-                    if trial.config.augment == chain
+                    Text(SIGNS[states[each]], STYLES[states[each]])
+                    for each in panel.cells.get((row, column), ())
                 )
-                for chain in chains
+                for column in range(len(panel.columns))
             ]
-            table.add_row(first, *cells)
-        parts += [Text(title, "bold"), table, Text()]
-    return Group(*parts, Text("   ".join(f"{_SIGNS[state]} {state}" for state in STATES)))
-
-
-def _settings(sweep: Sweep) -> dict[str, list[Trial]]:
-    """Trials by all that makes a matrix of its own, titled by what differs between these."""
-    fields = {trial.id: _fields(trial) for trial in sweep.trials}
-    values: dict[str, set[object]] = {}
-    for each in fields.values():
-        for name, value in each.items():
-            values.setdefault(name, set()).add(value)
-    differing = [name for name, found in values.items() if len(found) > 1]
-    groups: dict[str, list[Trial]] = {}
-    for trial in sweep.trials:
-        own = fields[trial.id]
-        title = ", ".join(f"{name}={own[name]}" for name in differing if name in own)
-        groups.setdefault(title or sweep.name, []).append(trial)
-    return groups
-
-
-def _fields(trial: Trial) -> dict[str, object]:
-    """What applies to a trial beyond its chain and seed; the fields of the picture one by one."""
-    config = trial.config
-    fields = dict(config) | {f"features.{name}": value for name, value in config.features or ()}
-    for name in ("augment", "augment_probability", "features", "seed"):
-        del fields[name]
-    return {name: value for name, value in fields.items() if value is not None}
+            table.add_row(name, *cells)
+        parts += [Text(panel.title or sweep.name, "bold"), table, Text()]
+    return Group(*parts, Text("   ".join(f"{SIGNS[state]} {state}" for state in STATES)))
 
 
 def unsuccessful_lines(
@@ -133,10 +98,11 @@ def unsuccessful_lines(
         if states[trial.id] in ("failed", "diverged"):
             folder = records.trial_folder(run, trial)
             try:
-                why = last_line_of_error(records.read_record(folder))
+                why = last_line_of_error(records.read_record(folder).summary)
             except RecordError as error:
-                why = str(error)
-            yield f"{states[trial.id]}: {trial.name}: {why} ({folder / 'summary.json'})"
+                why = plain(error)
+            place = plain(folder / "summary.json")
+            yield f"{states[trial.id]}: {plain(trial.name)}: {why} ({place})"
 
 
 def _table(*columns: str) -> Table:

@@ -1,70 +1,78 @@
 """What a user sees while trials run: a line each trial that ends, and a live view below."""
 
+import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from clar_sweeps import records
 from clar_sweeps.config import Trial
-from clar_sweeps.records import Record
-from clar_sweeps.tuning.estimate import Estimate, seconds_left
+from clar_sweeps.errors import RecordError
+from clar_sweeps.records import Driver, Record
+from clar_sweeps.tuning.panel_view import STYLES
+from clar_sweeps.tuning.snapshot import Snapshot
+from clar_sweeps.tuning.view import Picture, one_line
+from clar_sweeps.tuning.watcher import Watcher
+from clar_sweeps.tuning.wording import (
+    format_duration,
+    format_seconds,
+    last_line_of_error,
+    plain,
+)
 
-_ROWS = 12  # running trials shown at most
-_STYLES = {"done": "green", "failed": "red", "diverged": "red"}
-
-
-@dataclass
-class _Running:
-    trial: Trial
-    started: float
-    last_word: float
-    epoch: int | None = None
-    loss: float | None = None
-    clips_per_second: float | None = None
+_SECONDS_BETWEEN_READS = 1.0
+_SECONDS_BETWEEN_LINES = 300.0
 
 
 class Progress:
-    """Counts trials, learns their pace, and shows both.
+    """Shows the trials of a run, in the process that drives it. A Listener.
 
-    On a terminal the running trials stand below the lines of the ended ones; anywhere else there
-    are the lines alone. Baselines are shown and not counted.
+    On a terminal the picture that `clar-sweep status` draws stands below the lines of the ended
+    trials; anywhere else there are the lines alone, and now and then one that tells how far the
+    run is. Baselines are shown and not counted.
     """
 
     def __init__(
         self,
         to_run: Iterable[Trial],
         *,
-        total: int,
+        run: Path,
         slots: int,
         console: Console,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+        seconds_between_lines: float = _SECONDS_BETWEEN_LINES,
     ) -> None:
         """Prepare; nothing is shown until the context is entered.
 
         Args:
             to_run: Trials and baselines that are about to run.
-            total: Trials of the plan, those of earlier runs included.
+            run: The run folder, with the plan in it.
             slots: Trials at once; see also `use_slots`.
             console: Where to show; not by way of descriptor 2, which leads elsewhere under Ray.
-            clock: Seconds, from any origin.
+            clock: Unix time.
+            seconds_between_lines: That tell how far the run is, where there is no terminal.
         """
         self._waiting = {trial.id: trial for trial in to_run}
-        self._running: dict[str, _Running] = {}
-        self._total = total
-        self._ended = total - sum(1 for trial in self._waiting.values() if _counts(trial))
-        self._unsuccessful = 0
+        self._running: dict[str, tuple[Trial, float]] = {}  # with the time of its start
         self._slots = slots
         self._console = console
         self._clock = clock
         self._begun = clock()
-        self._estimate = Estimate()
+        self._run = run
+        self._watcher = Watcher(run, clock=clock)
+        self._reading = threading.Lock()  # the live view reads in a thread of its own
+        self._last: tuple[float, Snapshot] | None = None
+        self._seconds_between_lines = seconds_between_lines
+        self._left = threading.Event()
+        self._lines = threading.Thread(target=self._tell_now_and_then, daemon=True)
         self._live = Live(
             console=console,
             get_renderable=self._view,
@@ -79,6 +87,8 @@ class Progress:
         self._begun = self._clock()
         if self._console.is_terminal:
             self._live.start()
+        else:
+            self._lines.start()
         return self
 
     def __exit__(
@@ -89,6 +99,9 @@ class Progress:
     ) -> None:
         """Take the live view away; the lines stay."""
         self._live.stop()
+        self._left.set()
+        if self._lines.is_alive():
+            self._lines.join()
 
     def use_slots(self, slots: int) -> None:
         """Correct how many trials run at once."""
@@ -96,138 +109,97 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Show a line above the live view."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(plain(text)), soft_wrap=True)
 
     def started(self, trial: Trial) -> None:
         """A trial begins, or begins again."""
         self._waiting.pop(trial.id, None)
-        self._running[trial.id] = _Running(trial, self._clock(), self._clock())
+        self._running[trial.id] = trial, self._clock()
 
     def reported(self, trial: Trial, row: Mapping[str, Any]) -> None:
-        """A trial has trained an epoch."""
-        running, now = self._running[trial.id], self._clock()
-        epochs = row["epoch"] - running.epoch if running.epoch is not None else 1
-        self._estimate.learn(trial, seconds=now - running.last_word, epochs=epochs)
-        running.last_word = now
-        running.epoch = row["epoch"]
-        running.loss = row["loss"]
-        running.clips_per_second = row["clips_per_second"]
+        """Nothing to do: the trial's own sign of life tells more, and is read."""
 
-    def restarted(self, trial: Trial) -> None:
-        """A trial's process has died and the trial waits for another."""
+    def restarted(self, trial: Trial, why: str) -> None:
+        """A trial was interrupted and waits for another process."""
         self._running.pop(trial.id, None)
         self._waiting[trial.id] = trial
-        self.note(f"{trial.name}: its process died; it goes on from its checkpoint")
+        self.note(f"{trial.name}: {why}; it goes on from its checkpoint")
 
     def ended(self, trial: Trial, record: Record | None) -> None:
-        """A trial has ended; without a record, without one of its own."""
+        """A trial will not run again in this run; without a record, it has none."""
         self._waiting.pop(trial.id, None)
-        running = self._running.pop(trial.id, None)
+        _, started = self._running.pop(trial.id, (trial, None))
         state = record.state if record else "unfinished"
-        count = ""
-        if _counts(trial):
-            self._ended += 1
-            self._unsuccessful += state != "done"
-            count = f"[{self._ended}/{self._total}] "
-        line = Text(count)
-        line.append(trial.name).append(" ").append(state, _STYLES.get(state, "yellow"))
-        if running:
-            line.append(f" in {format_seconds(self._clock() - running.started)}")
-        line.append(f": {_outcome(record)}" if record else "")
-        left = self.seconds_left()
-        if left is not None and _counts(trial) and (self._waiting or self._running):
-            line.append(f", about {format_duration(left)} left", "dim")
+        with self._reading:
+            self._watcher.notice(trial)
+        snapshot = self.snapshot(anew=True)
+        is_counted = trial.config.epochs > 0
+        counts = is_counted and state != "unfinished"
+        line = Text(f"[{snapshot.ended}/{len(snapshot.sweep.trials)}] " if counts else "")
+        line.append(plain(trial.name)).append(" ")
+        is_asked = records.stop_requested(self._run, records.trial_folder(self._run, trial))
+        stopped = state == "unfinished" and is_asked
+        line.append("stopped as asked" if stopped else state, STYLES[state])
+        if started is not None:
+            line.append(f" in {format_seconds(max(0.0, self._clock() - started))}")
+        outcome = _outcome(record) if record else ""
+        line.append(f": {outcome}" if outcome else "")
+        is_over = snapshot.stopping or not (self._waiting or self._running)
+        if snapshot.left and is_counted and not is_over:
+            line.append(f", about {format_duration(snapshot.left.seconds)} left", "dim")
         self._console.print(line, soft_wrap=True)
 
-    def seconds_left(self) -> float | None:
-        """Estimate for everything that is not yet done; None while nothing is known."""
-        now = self._clock()
-        running = []
-        for each in list(self._running.values()):
-            epochs = each.trial.config.epochs - (each.epoch or 0)
-            time_left = self._estimate.seconds_of(each.trial, epochs=epochs)
-            since = now - each.last_word
-            running.append(None if time_left is None else max(0.0, time_left - since))
-        waiting = [
-            self._estimate.seconds_of(trial, epochs=trial.config.epochs)
-            for trial in list(self._waiting.values())
-        ]
-        return seconds_left(running, waiting, slots=max(1, self._slots))
+    def snapshot(self, *, anew: bool = False) -> Snapshot:
+        """The run as its records tell it, read about once a second.
+
+        Args:
+            anew: Read now; something has happened.
+
+        Raises:
+            RecordError: The plan cannot be read.
+        """
+        with self._reading:
+            now = self._clock()
+            if anew or self._last is None or not 0 <= now - self._last[0] < _SECONDS_BETWEEN_READS:
+                self._last = now, self._watcher.read(self._driver())
+            return self._last[1]
+
+    def _driver(self) -> Driver:
+        """This process; what it knows itself it does not ask the records."""
+        running = [trial for trial, _ in list(self._running.values())]
+        return Driver(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            since=self._begun,
+            at=self._clock(),
+            slots=self._slots,
+            running=tuple(records.trial_folder(Path(), trial).as_posix() for trial in running),
+            waiting=len(self._waiting),
+            stopping=self._is_stopping(),
+        )
+
+    def _is_stopping(self) -> bool:
+        """By request in the folder, or by Ctrl-C, which `run.json` tells."""
+        told = records.read_driver(self._run)
+        by_us = told is not None and told.pid == os.getpid() and told.stopping
+        return by_us or records.stop_requested(self._run)
 
     def _view(self) -> RenderableType:
-        left = self.seconds_left()
-        running = list(self._running.values())
-        parts = sum((each.epoch or 0) / max(1, each.trial.config.epochs) for each in running)
-        done = self._ended + parts
-        bar = ProgressBar(
-            total=max(1, self._total), completed=done, width=30, complete_style="cyan"
-        )
-        summary = Table.grid(padding=(0, 1))
-        summary.add_row(
-            bar,
-            Text(f"{self._ended}/{self._total} trials", "bold"),
-            Text(f"{self._unsuccessful} failed" if self._unsuccessful else "", "red"),
-            Text(f"{format_duration(self._clock() - self._begun)} so far", "dim"),
-            Text("" if left is None else f"about {format_duration(left)} left"),
-        )
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for each in running[:_ROWS]:
-            table.add_row(*_describe(each))
-        if len(running) > _ROWS:
-            table.add_row(Text(f"  and {len(running) - _ROWS} more", "dim"))
-        if not running:
-            table.add_row(Text("  starting", "dim"))
-        return Group(summary, table)
+        try:
+            return Picture(self.snapshot())
+        except (OSError, RecordError) as error:  # the next look may succeed; training goes on
+            return Text(plain(error), "yellow")
 
-
-def _counts(trial: Trial) -> bool:
-    return trial.config.epochs > 0
-
-
-def _describe(running: _Running) -> tuple[Text, ...]:
-    name = Text(f"  {running.trial.name}", "cyan")
-    if running.epoch is None or running.loss is None:
-        doing = "starting" if _counts(running.trial) else "evaluating"
-        return (name, Text(doing, "dim"), Text(), Text())
-    return (
-        name,
-        Text(f"epoch {running.epoch}/{running.trial.config.epochs}"),
-        Text(f"loss {running.loss:.3f}"),
-        Text(f"{running.clips_per_second:,.0f} clips/s", "dim"),
-    )
+    def _tell_now_and_then(self) -> None:
+        while not self._left.wait(self._seconds_between_lines):
+            try:
+                line = one_line(self.snapshot(anew=True))
+            except (OSError, RecordError) as error:
+                line = plain(error)
+            self._console.print(Text(line), soft_wrap=True)
 
 
 def _outcome(record: Record) -> str:
     if record.state == "done":
         return f"test top-1 {100 * record.summary['metrics']['test_top1']:.1f} %"
-    return last_line_of_error(record)
-
-
-def last_line_of_error(record: Record) -> str:
-    """Why a trial failed, in one line."""
-    error = record.summary.get("error") or {}
-    lines = str(error.get("message", "")).strip().splitlines() or [""]
-    return lines[-1] or str(error.get("type", "unknown error"))
-
-
-def format_seconds(seconds: float) -> str:
-    """A measured time: `9.8 s`, `2 min 5 s`, `1 h 3 min`."""
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def format_duration(seconds: float) -> str:
-    """A rough time: `40 s`, `3 min`, `2 h 10 min`, `3 days`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes / 60 / 24:.0f} days"
+    return last_line_of_error(record.summary)

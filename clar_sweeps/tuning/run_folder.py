@@ -1,7 +1,7 @@
 """The run folder as a whole: who works in it, what is done, what is left to do."""
 
-import os
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +12,11 @@ from clar_sweeps.config import Trial, identity
 from clar_sweeps.errors import RecordError, RunLockedError
 from clar_sweeps.records import State
 from clar_sweeps.sweep import Sweep, plan_from_json, plan_to_json
+from clar_sweeps.tuning.presence import SECONDS_BETWEEN, Presence
 
 PLAN = "plan.json"
-OWNER = "run.json"
 # What a run that was killed early may have left without a plan.
-_OURS = {OWNER, "run.log", "ray.log", "trials", "untrained", "report"}
+_OURS = {"run.json", "stop.json", "run.log", "ray.log", "trials", "untrained", "report"}
 
 # Ended, but not with a result: taken up again on request only.
 UNSUCCESSFUL: tuple[State, ...] = ("failed", "diverged")
@@ -59,8 +59,8 @@ def _state_of(run: Path, trial: Trial) -> State:
 
 
 @contextmanager
-def opened(run: Path, sweep: Sweep) -> Iterator[None]:
-    """Hold the run folder for one process, and leave the plan in it.
+def opened(run: Path, sweep: Sweep) -> Iterator[Presence]:
+    """Hold the run folder for one process, tell that it does, and leave the plan in it.
 
     Raises:
         RunLockedError: Another process holds it.
@@ -75,15 +75,50 @@ def opened(run: Path, sweep: Sweep) -> Iterator[None]:
             f"{run.absolute()}: is no run folder and not empty; give another --run-dir"
         )
     with records.locked(run, timeout_seconds=0.0) as acquired:
-        if not acquired:
-            raise RunLockedError(f"{run}: {_owner(run)} works in it; wait for it or stop it")
-        owner = {"host": socket.gethostname(), "pid": os.getpid()}
-        records.write_json(run / OWNER, owner)
-        try:
+        if not acquired or _lives_elsewhere(run):
+            raise RunLockedError(
+                f"{run}: {_owner(run)} works in it; wait for it, or end it by "
+                f"'clar-sweep stop {run}'"
+            )
+        with Presence(run) as presence:
             records.write_json(run / PLAN, plan_to_json(_with_earlier_seeds(sweep, run)))
-            yield
-        finally:
-            (run / OWNER).unlink(missing_ok=True)
+            yield presence
+
+
+def _lives_elsewhere(run: Path) -> bool:
+    """Whether another machine gives signs of life: some shared disks keep no lock between two."""
+    before = records.read_driver(run)
+    if before is None or before.host == socket.gethostname():
+        return False
+    deadline = time.monotonic() + 2 * SECONDS_BETWEEN
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        now = records.read_driver(run)
+        if now is None:
+            return False
+        if now.at != before.at:
+            return True
+    return False
+
+
+def is_driven(run: Path) -> bool:
+    """Whether a process holds the run folder."""
+    with records.locked(run, timeout_seconds=0.0) as acquired:
+        return not acquired
+
+
+def withdraw_stops(run: Path, trials: Iterable[Trial], *, ours: bool) -> None:
+    """Forget earlier requests to stop these trials, and the whole run if no other process is in it.
+
+    Args:
+        run: The run folder.
+        trials: Those about to run.
+        ours: This process holds the run folder.
+    """
+    folders = [records.trial_folder(run, trial) for trial in trials]
+    if ours or not is_driven(run):
+        folders.append(run)
+    records.withdraw_stop(folders)
 
 
 def _with_earlier_seeds(sweep: Sweep, run: Path) -> Sweep:
@@ -115,11 +150,10 @@ def _baselines_of(sweep: Sweep, trials: list[Trial]) -> list[Trial]:
 
 
 def _owner(run: Path) -> str:
-    try:
-        owner = records.read_json(run / OWNER)
-    except RecordError:  # it has just taken the lock, or is just giving it back
+    driver = records.read_driver(run)
+    if driver is None:  # it has just taken the lock, or is just giving it back
         return "another process"
-    return f"process {owner.get('pid')} on {owner.get('host')}"
+    return f"process {driver.pid} on {driver.host}"
 
 
 def refuse_other_clips(to_run: Iterable[Trial], run: Path) -> None:
@@ -160,14 +194,23 @@ def _clips(trial: Trial) -> tuple[str | None, ...]:
     return trial.config.dataset, trial.config.condition, trial.config.folder
 
 
+def refuse_stranger(run: Path) -> None:
+    """Tell a run folder from others before what takes long.
+
+    Raises:
+        RecordError: Not a run folder.
+    """
+    if not (run / PLAN).exists():
+        raise RecordError(f"{run}: is not a run folder (it has no {PLAN}); check the path")
+
+
 def read_plan(run: Path) -> Sweep:
     """The sweep as the run folder keeps it.
 
     Raises:
         RecordError: Not a run folder, or its plan cannot be read.
     """
-    if not (run / PLAN).exists():
-        raise RecordError(f"{run}: is not a run folder (it has no {PLAN}); check the path")
+    refuse_stranger(run)
     return plan_from_json(records.read_json(run / PLAN), run / PLAN)
 
 

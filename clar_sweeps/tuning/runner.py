@@ -1,101 +1,154 @@
 """A sweep's missing trials through Ray Tune, a fresh experiment each time."""
 
+import itertools
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from clar_sweeps.config import Trial
 from clar_sweeps.sweep import Resources
 from clar_sweeps.tuning.cluster import ray_running
-from clar_sweeps.tuning.progress import Progress
-from clar_sweeps.tuning.slots import Slots, share_out
-from clar_sweeps.tuning.trainable import Order, train_in_ray
+from clar_sweeps.tuning.hang import HangWatch
+from clar_sweeps.tuning.interrupts import stopping_by_signal
+from clar_sweeps.tuning.metrics import gauges_shown
+from clar_sweeps.tuning.nodes import Expected, agreed
+from clar_sweeps.tuning.schedule import Schedule
+from clar_sweeps.tuning.slots import share_out_cluster
+from clar_sweeps.tuning.snapshot import Snapshot
+from clar_sweeps.tuning.trainable import Order
 
 _STORAGE = ".ray"  # Tune's own files, of no use once it has ended
 
+# Tune keeps about 70 kB of each trial that it has been given until its experiment ends; a new
+# experiment costs a few seconds.
+_BATCH = 1000
+
+# Trials of so many epochs on CPUs follow one another in the same processes.
+_SHORT_EPOCHS = 50
+
 
 def run_with_ray(
-    trials: Sequence[Trial],
-    run: Path,
+    schedule: Schedule,
     *,
     resources: Resources,
-    slots: Slots | None,
-    progress: Progress,
+    address: str | None,
+    hang_timeout_seconds: float,
+    look: Callable[[], Snapshot],
     set_up: Callable[[Path], object],
 ) -> None:
     """Train trials, as many at once as fit; each leaves a record, whatever happens to it.
 
     Args:
-        trials: The missing ones, in order.
-        run: The run folder, on a path that all machines of a cluster share.
+        schedule: The missing trials; on a cluster its run folder is on a path that all machines
+            share.
         resources: What a trial asks for.
-        slots: Of this machine; None on a cluster, where Ray tells what there is.
-        progress: Told of starts, epochs and ends.
+        address: Of a cluster, whose slots are taken; None to start Ray here.
+        hang_timeout_seconds: Without a sign of life for so long, a process is ended.
+        look: Gives the run as it is now, for the gauges.
         set_up: Called in each process of Ray's with the run folder, such as to set up its log.
 
     Raises:
         ConfigError: A trial asks for more than a cluster has, or the cluster cannot be reached.
+        DiskFullError: A record or a checkpoint did not fit.
         OSError: A record cannot be written.
+        RecordError: A record cannot be read.
     """
-    with ray_running(run, slots=slots, progress=progress) as machine:
-        if slots is None:
-            slots = share_out(machine, resources, trials)
-            progress.use_slots(slots.num)
-            progress.note(f"on the cluster: {slots.describe()}")
-        orders = [
-            Order(
-                config=trial.config.model_dump(mode="json"),
-                run=str(run.absolute()),
-                cpus=slots.cpus,
-                gpus=slots.gpus,
-                set_up=set_up,
-            )._asdict()
-            for trial in trials
-        ]
-        storage = run.absolute() / _STORAGE
-        shutil.rmtree(storage, ignore_errors=True)  # of a run that was killed
-        try:
-            _tune(orders, run, storage, slots=slots, progress=progress)
-        finally:
-            shutil.rmtree(storage, ignore_errors=True)
+    slots = None if address else schedule.slots
+    with (
+        ray_running(schedule.run, slots=slots, address=address, note=schedule.note) as machines,
+        _agreed(schedule, address) as expected,
+    ):
+        if address:
+            schedule.take_slots(share_out_cluster(machines, resources, schedule.waiting))
+            schedule.note(f"on the cluster: {schedule.slots.describe()}")
+        give = _Orders(schedule, expected, hang_timeout_seconds, set_up)
+        watch = HangWatch(schedule.run, timeout_seconds=hang_timeout_seconds)
+        with stopping_by_signal(schedule), gauges_shown(look):
+            while not schedule.is_over:
+                with _storage(schedule.run) as storage:
+                    _tune(schedule, watch, give, storage)
+    if schedule.fault is not None:
+        raise schedule.fault
 
 
-def _tune(
-    orders: list[dict[str, Any]], run: Path, storage: Path, *, slots: Slots, progress: Progress
-) -> None:
+def _agreed(schedule: Schedule, address: str | None) -> AbstractContextManager[Expected | None]:
+    return agreed(schedule.run, schedule.waiting) if address else nullcontext()
+
+
+class _Orders:
+    """Writes the order for each trial that is handed out."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        expected: Expected | None,
+        patience_seconds: float,
+        set_up: Callable[[Path], object],
+    ) -> None:
+        self.schedule = schedule
+        self.expected = expected
+        self.patience_seconds = patience_seconds
+        self.set_up = set_up
+        self.attempts = itertools.count()
+        # 0.2 s a trial, not 2 to 5; but a trial of minutes had better have a clean process, and
+        # under a name of its own in Ray's dashboard, which asks a process once.
+        longest = max((trial.config.epochs for trial in schedule.waiting), default=0)
+        # A process that had ranks would hold their places while the next trial waits for them.
+        is_alone = schedule.slots.ranks == 1
+        self.is_for_many = is_alone and not schedule.slots.gpus and longest <= _SHORT_EPOCHS
+
+    def __call__(self, trial: Trial) -> dict[str, Any]:
+        """The order, with the share that a trial has by now."""
+        return Order(
+            config=trial.config.model_dump(mode="json"),
+            run=str(self.schedule.run.absolute()),
+            cpus=self.schedule.slots.cpus,
+            gpus=self.schedule.slots.gpus,
+            ranks=self.schedule.slots.ranks,
+            patience_seconds=self.patience_seconds,
+            attempt=next(self.attempts),
+            is_one_of_many=self.is_for_many,
+            expected=self.expected,
+            set_up=self.set_up,
+        )._asdict()
+
+
+@contextmanager
+def _storage(run: Path) -> Iterator[Path]:
+    storage = run.absolute() / _STORAGE
+    shutil.rmtree(storage, ignore_errors=True)  # of a run that was killed
+    try:
+        yield storage
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+
+
+def _tune(schedule: Schedule, watch: HangWatch, order: _Orders, storage: Path) -> None:
     from ray import tune
 
-    from clar_sweeps.tuning.experiment import Bookkeeper, InOrder
+    from clar_sweeps.tuning.experiment import Bookkeeper, InOrder, Process
 
-    in_order = InOrder(orders, limit=slots.num)
-    bookkeeper = Bookkeeper(in_order, progress, run)
-    tuner = tune.Tuner(
-        tune.with_resources(train_in_ray, {"cpu": slots.cpus, "gpu": slots.gpus}),
+    tune.Tuner(
+        Process,
         tune_config=tune.TuneConfig(
-            search_alg=in_order,
-            num_samples=len(orders),
-            # 0.2 s a trial, not 2 to 5; a trial of minutes had better have a clean process.
-            reuse_actors=not slots.gpus,
+            search_alg=InOrder(schedule, order, batch=_BATCH),
+            num_samples=-1,  # the schedule tells when it is over
+            reuse_actors=order.is_for_many,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
         run_config=tune.RunConfig(
             name="experiment",
             storage_path=str(storage),
-            # Of a process that died; a trial that fails by itself returns, with its record.
-            failure_config=tune.FailureConfig(max_failures=2),
-            callbacks=[bookkeeper],
+            failure_config=tune.FailureConfig(max_failures=0),
+            callbacks=[Bookkeeper(schedule, watch)],
             verbose=0,
         ),
-    )
-    try:
-        tuner.fit()
-    except tune.TuneError as error:
-        if bookkeeper.fault:
-            raise bookkeeper.fault from error
-        raise
+    ).fit()
 
 
 def _name(trial: Any) -> str:
-    return Order(**trial.config).trial.folder
+    order = Order(**trial.config)
+    return f"{order.trial.folder}-{order.attempt}"

@@ -1,5 +1,6 @@
 """How many trials run at once, from what a machine has and a trial asks for."""
 
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,12 +29,14 @@ class Slots(NamedTuple):
     gpus: float
     num: int
     machine: Machine
+    ranks: int = 1  # processes that share it
 
     def describe(self) -> str:
         """What a user is told."""
         times = f"{self.num} at once" if self.num > 1 else "one at a time"
         gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
-        return f"{times}, {self.cpus:g} CPU{gpus} each"
+        ranks = f" for {self.ranks} ranks" if self.ranks > 1 else ""
+        return f"{times}, {self.cpus:g} CPU{gpus}{ranks} each"
 
 
 def this_machine() -> Machine:
@@ -71,7 +74,8 @@ def share_out(machine: Machine, resources: Resources, trials: Iterable[Trial]) -
     devices = {trial.config.device for trial in trials}
     cpus, gpus = resources.cpus_per_trial, resources.gpus_per_trial
     if gpus is None:
-        gpus = 1.0 if machine.num_gpus and devices != {"cpu"} else 0.0
+        uses_gpus = machine.num_gpus and devices != {"cpu"}
+        gpus = float(resources.ranks_per_trial or 1) if uses_gpus else 0.0
     if cpus > machine.num_cpus:
         raise ConfigError(
             f"resources.cpus_per_trial: {cpus:g} is more than the {machine.num_cpus} CPUs there "
@@ -89,9 +93,66 @@ def share_out(machine: Machine, resources: Resources, trials: Iterable[Trial]) -
         )
     if "cuda" in devices and not gpus:
         raise ConfigError("device: 'cuda' needs a GPU for each trial; use device: auto")
+    ranks = resources.ranks_per_trial or max(1, int(gpus))
+    if gpus and ranks != max(1, gpus):
+        raise ConfigError(
+            f"resources.ranks_per_trial: {ranks} does not go with gpus_per_trial {gpus:g}: each "
+            "rank has a GPU of its own; leave one of the two out"
+        )
     fitting = int(machine.num_cpus / cpus)
     if gpus:
         # A trial's share lies on one GPU: what is left of each goes unused.
         on_gpus = machine.num_gpus * int(1 / gpus) if gpus < 1 else machine.num_gpus // int(gpus)
         fitting = min(fitting, on_gpus)
-    return Slots(cpus, gpus, min(fitting, resources.max_concurrent or fitting), machine)
+    return Slots(cpus, gpus, min(fitting, resources.max_concurrent or fitting), machine, ranks)
+
+
+def one_fewer_per_gpu(slots: Slots) -> Slots | None:
+    """Slots with one trial fewer on each GPU; None where trials do not share GPUs."""
+    packed = int(1 / slots.gpus + 1e-9) if 0 < slots.gpus < 1 else 1
+    if packed == 1:
+        return None
+    # Ray counts in ten-thousandths; rounded up, the shares would be more than one GPU.
+    gpus = math.floor(10_000 / (packed - 1)) / 10_000
+    num = min(slots.num, slots.machine.num_gpus * (packed - 1))
+    return slots._replace(gpus=gpus, num=num)
+
+
+def share_out_cluster(
+    machines: Iterable[Machine], resources: Resources, trials: Iterable[Trial]
+) -> Slots:
+    """Slots of several machines; a trial, or each rank of it, lies on one of them.
+
+    Raises:
+        ConfigError: A trial asks for more than any machine has.
+    """
+    machines, trials = list(machines), list(trials)
+    together = Machine(
+        num_cpus=sum(machine.num_cpus for machine in machines),
+        num_gpus=sum(machine.num_gpus for machine in machines),
+    )
+    slots = share_out(together, resources, trials)
+    # Settled for all at once: a machine without GPUs must not make trials that use none.
+    settled = resources.model_copy(
+        update={
+            "cpus_per_trial": slots.cpus / slots.ranks,
+            "gpus_per_trial": slots.gpus / slots.ranks,
+            "ranks_per_trial": 1,
+            "max_concurrent": None,
+        }
+    )
+    num, fault = 0, None
+    for machine in sorted(machines):
+        try:
+            num += share_out(machine, settled, trials).num
+        except ConfigError as error:
+            fault = error
+    if fault and not num:
+        raise ConfigError(f"{fault} (on the largest machine of {len(machines)})") from fault
+    if num < slots.ranks:
+        raise ConfigError(
+            f"resources.cpus_per_trial: {slots.cpus:g} for {slots.ranks} ranks: the machines have "
+            f"room for {num} of them; lower it"
+        )
+    num //= slots.ranks
+    return slots._replace(num=min(num, resources.max_concurrent or num))

@@ -4,7 +4,8 @@ from collections.abc import Callable
 import pytest
 from written_run import Run, label_trials
 
-from analysis.curves import Curve, LearningCurves, curves_frame, learning_curves
+from analysis.cells import TrialRows
+from analysis.curves import Curve, LearningCurves, curves_frame, evaluations, learning_curves
 from analysis.frames import load_run
 from analysis.label_table import label_tables
 from clar_sweeps.config import Trial
@@ -15,7 +16,7 @@ MakeTrial = Callable[..., Trial]
 def curves_of(run: Run) -> LearningCurves:
     frames = load_run(run.path)
     (table,) = label_tables(frames.trials)
-    return learning_curves(frames.trials, frames.history, table)
+    return learning_curves(TrialRows(frames.trials), evaluations(frames.history), table)
 
 
 def points_of(curve: Curve) -> dict[int, float]:

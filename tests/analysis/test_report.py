@@ -142,7 +142,7 @@ def test_only_failures_have_a_report(run: Run) -> None:
         run.failed(trial, message="a | b\nc <d>")
     report = write_report(run.path)
     assert "RuntimeError: a | b c <d>" in page_of(report).texts
-    assert r"RuntimeError: a \| b c <d>" in (run.path / "report" / "report.md").read_text()
+    assert r"RuntimeError: a \| b c \<d>" in (run.path / "report" / "report.md").read_text()
 
 
 def test_a_sweep_without_pairs_gets_tables(run: Run, make: MakeTrial) -> None:

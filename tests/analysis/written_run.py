@@ -7,7 +7,7 @@ from typing import Any
 
 from clar_sweeps import records
 from clar_sweeps.config import Trial, TrialConfig, make_trial
-from clar_sweeps.sweep import Resources, Sweep, plan_to_json
+from clar_sweeps.sweep import Recovery, Resources, Sweep, plan_to_json
 
 PROVENANCE = {"torch": "2.11.0", "device": "a processor", "dataset_digest": "0123abcd"}
 EPOCHS = 6
@@ -64,6 +64,7 @@ class Run:
             trials=trials,
             baselines=tuple(baselines),
             resources=Resources.model_validate({}),
+            recovery=Recovery.model_validate({}),
         )
         records.write_json(self.path / "plan.json", plan_to_json(sweep))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clar_sweeps.augment import OPERATIONS, Chain, build_chain
+from clar_sweeps.augment import OPERATIONS, Chain, Part, build_chain
 from clar_sweeps.augment.fade import apply_fade, sample_fade
 from clar_sweeps.augment.time_shift import apply_time_shift, sample_time_shift
 
@@ -165,3 +165,17 @@ def test_audiomentations_is_imported_only_for_its_backend() -> None:
         "sys.exit(any(name in sys.modules for name in ('audiomentations', 'librosa', 'scipy')))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_part_of_a_batch_is_changed_as_it_is_in_the_whole(name: str, waveforms: Tensor) -> None:
+    chain = Chain([name, "TM"], 0.7)
+    whole, *others = (torch.Generator().manual_seed(3) for _ in range(4))
+    parts = [Part(0, 3, 6), Part(3, 5, 6), Part(5, 6, 6)]
+    for _ in range(2):  # the draws of the second batch follow those of the whole first one
+        views = chain.two_views(waveforms, whole)
+        for part, draws in zip(parts, others, strict=True):
+            rows = slice(part.first, part.stop)
+            own = chain.two_views(waveforms[rows], draws, part)
+            for view, own_view in zip(views, own, strict=True):
+                torch.testing.assert_close(own_view, view[rows], rtol=0, atol=1e-5)

@@ -11,6 +11,7 @@ from clar_sweeps.config import make_trial
 from clar_sweeps.data import Waveforms
 from clar_sweeps.losses import nt_xent
 from clar_sweeps.trainer import Trainer, run_trial
+from clar_sweeps.trainer.learning_rate import learning_rate_of
 
 METHODS = [
     {"method": "simclr"},
@@ -130,7 +131,9 @@ def test_the_labelled_subset_is_in_the_record(digits: Waveforms, tmp_path: Path)
 
 
 def rates(trainer: Trainer, steps: int) -> list[float]:
-    return [trainer._learning_rate(step) for step in range(steps)]
+    return [
+        learning_rate_of(trainer.config, trainer.training_set, step=step) for step in range(steps)
+    ]
 
 
 def test_row_34_released_keeps_its_rate_at_one_percent_of_the_labels(digits: Waveforms) -> None:
@@ -180,7 +183,7 @@ def test_recompute_is_chosen_where_memory_is_short(
     digits: Waveforms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not Trainer(tiny_config(), digits).recomputes
-    monkeypatch.setattr("clar_sweeps.trainer.trainer.memory_bytes", lambda device: 1_000_000)
+    monkeypatch.setattr("clar_sweeps.trainer.recompute.memory_bytes", lambda device: 1_000_000)
     assert Trainer(tiny_config(), digits).recomputes
 
 
@@ -196,6 +199,6 @@ def test_activations_of_a_step_are_foretold_from_a_few_clips(
     for factor, recomputes in ((0.8, True), (1.25, False)):
         memory = int(factor * kept / share)
         monkeypatch.setattr(
-            "clar_sweeps.trainer.trainer.memory_bytes", lambda _, bound=memory: bound
+            "clar_sweeps.trainer.recompute.memory_bytes", lambda _, bound=memory: bound
         )
         assert Trainer(config, digits).recomputes is recomputes

@@ -39,7 +39,7 @@ def without_times(rows: Rows) -> Rows:
     return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
 
 
-def run(trial: Trial, folder: Path) -> tuple[records.EndState, Rows]:
+def run(trial: Trial, folder: Path) -> tuple[records.State, Rows]:
     rows: Rows = []
     return run_trial(trial, folder, rows.append), rows
 
@@ -205,26 +205,14 @@ def test_an_interrupted_trial_goes_on_and_ends_with_equal_numbers(
     assert one.summary["metrics"] == other.summary["metrics"]
 
 
-def test_a_truncated_checkpoint_is_put_aside_and_the_trial_still_ends(
-    digits: Waveforms, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    trial = make_trial(tiny_config(epochs=2))
-    run(trial, tmp_path)
-    folder = records.trial_folder(tmp_path, trial)
-    metrics = records.read_record(folder).summary["metrics"]
-    (folder / "summary.json").unlink()
-    checkpoint = folder / "checkpoint.pt"
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    assert run(trial, tmp_path)[0] == "done"
-    assert "put aside as checkpoint.damaged" in caplog.text
-    assert [row["epoch"] for row in records.read_record(folder).history] == [1, 2]
-    assert records.read_record(folder).summary["metrics"] == metrics
-
-
 def test_a_diverged_trial_has_a_record(digits: Waveforms, tmp_path: Path) -> None:
     trial = make_trial(tiny_config(learning_rate=1e30, warmup_epochs=0))
-    assert run(trial, tmp_path)[0] == "diverged"
-    error = records.read_record(records.trial_folder(tmp_path, trial)).summary["error"]
+    with pytest.raises(DivergedError):
+        run(trial, tmp_path)
+    folder = records.trial_folder(tmp_path, trial)
+    records.close_unsuccessful(folder, trial)
+    assert records.state_of(tmp_path, trial) == "diverged"
+    error = records.read_record(folder).summary["error"]
     assert error["type"] == "DivergedError"
     assert "at epoch" in error["message"]
 
@@ -282,8 +270,12 @@ def test_weights_that_are_finite_and_useless_are_a_divergence(
     trial = make_trial(
         tiny_config(learning_rate=1e30, warmup_epochs=0, epochs=1, batch_size=100_000)
     )
-    assert run(trial, tmp_path)[0] == "diverged"
-    error = records.read_record(records.trial_folder(tmp_path, trial)).summary["error"]
+    with pytest.raises(DivergedError):
+        run(trial, tmp_path)
+    folder = records.trial_folder(tmp_path, trial)
+    records.close_unsuccessful(folder, trial)
+    assert records.state_of(tmp_path, trial) == "diverged"
+    error = records.read_record(folder).summary["error"]
     assert "is not finite at epoch 1, step 1" in error["message"]
 
 

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from clar_sweeps import records
+from clar_sweeps.records import Record
+
 Finished = subprocess.CompletedProcess[str]
 
 TINY = """
@@ -45,3 +48,31 @@ class Desk(NamedTuple):
         text = TINY.replace("name: tiny", f"name: {name}") + axes
         (self.folder / file).write_text(text)
         return file
+
+
+def all_records(run: Path) -> list[Record]:
+    folders = [path.parent for path in sorted(run.glob("*/*/config.json"))]
+    return [records.read_record(folder) for folder in folders]
+
+
+def results(run: Path) -> dict[str, tuple[object, ...]]:
+    """What does not depend on where and how fast the trials of a run ran, by id."""
+    return {record.trial.id: _results(record) for record in all_records(run)}
+
+
+def _results(record: Record) -> tuple[object, ...]:
+    measured = ("seconds", "clips_per_second")
+    history = [
+        {name: value for name, value in row.items() if name not in measured}
+        for row in record.history
+    ]
+    error = record.summary["error"] or {}
+    return (
+        record.state,
+        record.summary["metrics"],
+        history,
+        error.get("type"),
+        error.get("message"),
+        sorted(record.summary["provenance"]),
+        (record.folder / "config.json").read_text(),
+    )

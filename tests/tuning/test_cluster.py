@@ -1,55 +1,53 @@
-"""The Ray that a run starts, or does not find; what its dashboard asks for."""
-
-from pathlib import Path
+"""The cluster that a run is to use, and does not find."""
 
 import pytest
 from sweep_desk import Desk
 
-from clar_sweeps.tuning.cluster import _provide_token, cluster_address
+from clar_sweeps.errors import ConfigError
+from clar_sweeps.tuning.cluster import cluster_address
 
 
 @pytest.mark.parametrize(
-    ("variable", "address"), [(None, None), ("", None), ("local", None), ("head:6379", "head:6379")]
+    ("option", "variable", "address"),
+    [
+        (None, None, None),
+        (None, "", None),
+        (None, "local", None),
+        (None, "head:6379", "head:6379"),
+        ("other:6379", "head:6379", "other:6379"),
+        ("auto", None, "auto"),
+        ("local", "head:6379", None),
+    ],
 )
-def test_the_environment_names_the_cluster(
-    variable: str | None, address: str | None, monkeypatch: pytest.MonkeyPatch
+def test_option_and_environment_name_the_cluster(
+    option: str | None, variable: str | None, address: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     if variable is not None:
         monkeypatch.setenv("RAY_ADDRESS", variable)
-    assert cluster_address() == address
+    assert cluster_address(option) == address
+
+
+def test_an_address_of_ray_client_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"--address ray://head:10001: is of Ray Client, expected"
+    ):
+        cluster_address("ray://head:10001")
 
 
 def test_a_cluster_that_does_not_answer_is_told_in_a_line(desk: Desk) -> None:
     file = desk.write_sweep("nobody", "axes:\n  augment: [[FD]]\n")
     desk.clar_sweep("data", "prepare", "fsdd")
-    elsewhere = desk._replace(environment={**desk.environment, "RAY_ADDRESS": "127.0.0.1:1"})
-    result = elsewhere.clar_sweep("run", file)
+    result = desk.clar_sweep("run", file, "--address", "127.0.0.1:1")
     assert result.returncode == 2
     assert result.stderr == (
-        "RAY_ADDRESS=127.0.0.1:1: [Errno 111] Connection refused; start that cluster, "
-        "set RAY_AUTH_MODE=token if it asks for a token, or unset RAY_ADDRESS\n"
+        "Ray cluster 127.0.0.1:1: [Errno 111] Connection refused; start that cluster, set "
+        "RAY_AUTH_MODE=token if it asks for a token, or leave --address and RAY_ADDRESS out\n"
     )
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
-    return tmp_path
-
-
-def test_the_token_is_its_owners_alone_and_stays(home: Path) -> None:
-    path = _provide_token(home / "run")
-    token = path.read_text()
-    assert path == home / ".ray/auth_token"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert len(token) == 64
-    assert _provide_token(home / "run").read_text() == token
-
-
-def test_without_a_home_the_token_lies_in_the_run_folder(home: Path) -> None:
-    (home / ".ray").write_text("in the way")
-    path = _provide_token(home / "run")
-    assert path == home / "run/ray.token"
-    assert path.stat().st_mode & 0o777 == 0o600
+def test_an_address_makes_no_sense_without_ray(desk: Desk) -> None:
+    file = desk.write_sweep("local", "axes:\n  augment: [[FD]]\n")
+    result = desk.clar_sweep("run", file, "--local", "--address", "auto")
+    assert result.returncode == 2
+    assert result.stderr == "--address: there is no cluster with --local; drop one of them\n"

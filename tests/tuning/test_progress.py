@@ -1,51 +1,40 @@
-"""The lines of ended trials, the live view, and the times in them."""
+"""The lines of ended trials, the live view, and the lines of a long run in a log."""
 
 import io
+import os
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from watched_run import WatchedRun
 
-from clar_sweeps.config import Trial, TrialConfig, make_trial
+from clar_sweeps import records
+from clar_sweeps.config import Trial
 from clar_sweeps.records import Record
-from clar_sweeps.tuning.progress import Progress, format_duration, format_seconds
-
-
-class Clock:
-    """Time as a test sets it."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def trial(seed: int, **fields: object) -> Trial:
-    config = {"augment": ("FD",), "epochs": 4, "warmup_epochs": 0.0, "seed": seed, **fields}
-    return make_trial(TrialConfig.model_validate(config))
-
-
-def done(trial: Trial, top1: float = 0.432) -> Record:
-    return Record(trial, "done", {"metrics": {"test_top1": top1}}, [], Path())
-
-
-def failed(trial: Trial) -> Record:
-    error = {"type": "ValueError", "message": "first line\nclip 7 is empty"}
-    return Record(trial, "failed", {"error": error}, [], Path())
-
-
-def row(epoch: int) -> dict[str, float]:
-    return {"epoch": epoch, "epochs": 4, "loss": 1.5, "clips_per_second": 2000.0}
+from clar_sweeps.tuning.events import Broadcast, Listener
+from clar_sweeps.tuning.progress import Progress
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def run(tmp_path: Path) -> WatchedRun:
+    return WatchedRun(tmp_path)
 
 
-def progress(trials: list[Trial], clock: Clock, *, total: int, terminal: bool = False) -> Progress:
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, highlight=False)
-    return Progress(trials, total=total, slots=1, console=console, clock=clock)
+def progress(
+    run: WatchedRun, *trials: Trial, terminal: bool = False, every: float = 9e9
+) -> Progress:
+    console = Console(
+        file=io.StringIO(), force_terminal=terminal, width=100, height=30, highlight=False
+    )
+    return Progress(
+        trials,
+        run=run.path,
+        slots=1,
+        console=console,
+        clock=run.clock,
+        seconds_between_lines=every,
+    )
 
 
 def shown(progress: Progress) -> str:
@@ -54,95 +43,142 @@ def shown(progress: Progress) -> str:
     return file.getvalue()
 
 
-def test_an_ended_trial_is_one_line_with_count_result_time_and_estimate(clock: Clock) -> None:
-    trials = [trial(0), trial(1)]
-    with progress(trials, clock, total=12) as view:
-        view.started(trials[0])
-        for epoch in range(1, 5):
-            clock.now = 50.0 * epoch
-            view.reported(trials[0], row(epoch))
-        view.ended(trials[0], done(trials[0]))
-    name = trials[0].name
-    assert shown(view) == (
-        f"[11/12] {name} done in 3 min 20 s: test top-1 43.2 %, about 3 min left\n"
-    )
+def record(run: WatchedRun, trial: Trial) -> Record:
+    return records.read_record(run.folder(trial))
 
 
-def test_a_failed_trial_says_why_in_one_line(clock: Clock) -> None:
-    trials = [trial(0)]
-    with progress(trials, clock, total=1) as view:
-        view.started(trials[0])
-        clock.now = 9.84
-        view.ended(trials[0], failed(trials[0]))
-    assert shown(view) == (f"[1/1] {trials[0].name} failed in 9.8 s: clip 7 is empty\n")
+def test_an_ended_trial_is_one_line_with_count_result_time_and_time_left(run: WatchedRun) -> None:
+    first, second = run.sweep.trials[:2]
+    with progress(run, first, second) as view:
+        view.started(first)
+        run.now += 200.0
+        run.done(first, 0.432, seconds=200.0)
+        run.done(run.sweep.baselines[0])
+        view.ended(first, record(run, first))
+    line = shown(view)
+    assert line.startswith(f"[1/9] {first.name} done in 3 min 20 s: test top-1 43.2 %, about ")
+    assert line.count("\n") == 1
 
 
-def test_baselines_are_shown_and_not_counted(clock: Clock) -> None:
-    baseline = trial(0, epochs=0)
-    with progress([baseline, trial(0)], clock, total=1) as view:
+def test_a_failed_trial_says_why_in_one_line(run: WatchedRun) -> None:
+    trial = run.sweep.trials[0]
+    with progress(run, trial) as view:
+        view.started(trial)
+        run.now += 9.84
+        run.failed(trial, "first line\nclip 7 is \x1b[2Jempty")
+        view.ended(trial, record(run, trial))
+    assert shown(view) == f"[1/9] {trial.name} failed in 9.8 s: clip 7 is [2Jempty\n"
+
+
+def test_baselines_are_shown_and_not_counted(run: WatchedRun) -> None:
+    baseline = run.sweep.baselines[0]
+    with progress(run, baseline, run.sweep.trials[0]) as view:
         view.started(baseline)
-        view.ended(baseline, done(baseline, 0.1))
+        run.done(baseline, 0.1)
+        view.ended(baseline, record(run, baseline))
     assert shown(view) == f"{baseline.name} done in 0.0 s: test top-1 10.0 %\n"
 
 
-def test_the_estimate_shrinks_as_a_running_epoch_goes_on(clock: Clock) -> None:
-    trials = [trial(0)]
-    view = progress(trials, clock, total=1)
-    view.started(trials[0])
-    assert view.seconds_left() is None
-    clock.now = 10.0
-    view.reported(trials[0], row(1))
-    assert view.seconds_left() == pytest.approx(30.0)
-    clock.now = 14.0
-    assert view.seconds_left() == pytest.approx(26.0)
-
-
-def test_a_resumed_trial_is_judged_by_the_epochs_it_trains_now(clock: Clock) -> None:
-    trials = [trial(0)]
-    view = progress(trials, clock, total=1)
-    view.started(trials[0])
-    clock.now = 5.0
-    view.reported(trials[0], row(3))
-    assert view.seconds_left() == pytest.approx(5.0)
-
-
-def test_the_live_view_has_a_row_for_each_running_trial(clock: Clock) -> None:
-    trials = [trial(0), trial(1)]
-    view = progress(trials, clock, total=2, terminal=True)
-    with view:
-        view.started(trials[0])
-        view.reported(trials[0], row(2))
-        view._live.refresh()
-    assert "0/2 trials" in shown(view)
-    assert "epoch 2/4" in shown(view)
-    assert "loss 1.500" in shown(view)
-    assert "2,000 clips/s" in shown(view)
-
-
-def test_a_trial_whose_process_died_waits_again(clock: Clock) -> None:
-    trials = [trial(0)]
-    with progress(trials, clock, total=1) as view:
-        view.started(trials[0])
-        view.restarted(trials[0])
-        view.started(trials[0])
-        view.ended(trials[0], done(trials[0]))
+def test_a_trial_that_was_interrupted_waits_again_and_says_why(run: WatchedRun) -> None:
+    trial = run.sweep.trials[0]
+    with progress(run, trial) as view:
+        view.started(trial)
+        view.restarted(trial, "its process died; retry 1 of 2")
+        assert view.snapshot(anew=True).driver == view._driver()
+        assert (view._driver().running, view._driver().waiting) == ((), 1)
+        view.started(trial)
+        run.done(trial)
+        view.ended(trial, record(run, trial))
     first, second = shown(view).splitlines()
-    assert first == f"{trials[0].name}: its process died; it goes on from its checkpoint"
-    assert second.startswith("[1/1]")
+    assert first == (
+        f"{trial.name}: its process died; retry 1 of 2; it goes on from its checkpoint"
+    )
+    assert second.startswith("[1/9]")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "exact", "rough"),
-    [
-        (0.04, "0.0 s", "0 s"),
-        (59.94, "59.9 s", "60 s"),
-        (59.96, "1 min 0 s", "60 s"),
-        (125.0, "2 min 5 s", "2 min"),
-        (3599.8, "1 h 0 min", "1 h 0 min"),
-        (3 * 86400.0, "72 h 0 min", "3 days"),
-    ],
-)
-def test_times_are_told_as_exactly_as_they_are_known(
-    seconds: float, exact: str, rough: str
+def test_a_trial_that_stopped_as_asked_says_so_and_is_not_counted(run: WatchedRun) -> None:
+    asked, other = run.sweep.trials[:2]
+    with progress(run, asked, other) as view:
+        for trial in (asked, other):
+            run.trained(trial, 1)
+            view.started(trial)
+        records.request_stop(run.folder(asked))
+        for trial in (asked, other):
+            view.ended(trial, record(run, trial))
+    assert shown(view).splitlines() == [
+        f"{asked.name} stopped as asked in 0.0 s",
+        f"{other.name} unfinished in 0.0 s",
+    ]
+
+
+def test_the_live_view_is_the_picture_of_the_records(run: WatchedRun) -> None:
+    first, second = run.sweep.trials[:2]
+    view = progress(run, first, second, terminal=True)
+    with view:
+        view.started(first)
+        run.done(first, 0.25)
+        view.ended(first, record(run, first))
+        run.lives(second, epoch=2, step=5, loss=1.5)
+        view.started(second)
+        view.snapshot(anew=True)
+        view._live.refresh()
+    text = shown(view)
+    for told in ("1/9 trials", "slots 1/1", "applied first", "25.0", "epoch 3/4", "loss 1.500"):
+        assert told in text
+
+
+def test_reading_is_done_once_a_second_at_most(run: WatchedRun) -> None:
+    view = progress(run)
+    before = view.snapshot()
+    run.now += 0.9
+    assert view.snapshot() is before
+    run.now += 0.2
+    assert view.snapshot() is not before
+
+
+def test_a_stop_is_told_in_the_live_view(run: WatchedRun) -> None:
+    trial = run.sweep.trials[0]
+    view = progress(run, trial, terminal=True)
+    with view:
+        run.lives(trial)
+        view.started(trial)
+        records.request_stop(run.path)
+        view.snapshot(anew=True)
+        view._live.refresh()
+    assert "stopping: 1 trial finishes its epoch; Ctrl-C again to leave now" in shown(view)
+
+
+def test_a_stop_by_ctrl_c_is_known_by_what_this_process_tells_in_the_run_folder(
+    run: WatchedRun,
 ) -> None:
-    assert (format_seconds(seconds), format_duration(seconds)) == (exact, rough)
+    view = progress(run)
+    run.drive(stopping=True)
+    assert not view.snapshot(anew=True).stopping
+    run.drive(stopping=True, pid=os.getpid())
+    assert view.snapshot(anew=True).stopping
+
+
+def test_a_log_shows_life_between_the_ends_of_trials(run: WatchedRun) -> None:
+    trial = run.sweep.trials[0]
+    with progress(run, trial, every=0.02) as view:
+        run.lives(trial, epoch=1, step=5)
+        view.started(trial)
+        deadline = time.monotonic() + 10
+        while shown(view).count("\n") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert f"0/9 trials; {trial.name} 1.5/4 epochs; 0 s so far" in shown(view)
+    assert not view._lines.is_alive()
+
+
+def test_a_plan_that_cannot_be_read_for_a_moment_does_not_end_the_view(run: WatchedRun) -> None:
+    view = progress(run, terminal=True)
+    run.now += 2.0
+    (run.path / "plan.json").write_text("{")
+    assert "is not readable JSON" in str(view._view())
+
+
+def test_notes_are_texts_without_markup(run: WatchedRun) -> None:
+    view: Progress = progress(run)
+    listener: Listener = Broadcast([view])
+    listener.note("[red]at\x1b[2J http://127.0.0.1:8265[/red]")
+    assert shown(view) == "[red]at[2J http://127.0.0.1:8265[/red]\n"

@@ -12,7 +12,7 @@ from clar_sweeps.config import Trial, TrialConfig, make_trial
 from clar_sweeps.data import Waveforms
 from clar_sweeps.errors import RecordError, RunLockedError
 from clar_sweeps.records import EndState
-from clar_sweeps.sweep import Resources, Sweep
+from clar_sweeps.sweep import Recovery, Resources, Sweep
 from clar_sweeps.tuning import run_folder
 
 
@@ -29,7 +29,9 @@ def close(run: Path, trial: Trial, state: EndState) -> None:
 @pytest.fixture
 def sweep() -> Sweep:
     trials = tuple(trial(seed) for seed in range(5))
-    return Sweep("small", "", (), trials, (), Resources.model_validate({}))
+    return Sweep(
+        "small", "", (), trials, (), Resources.model_validate({}), Recovery.model_validate({})
+    )
 
 
 @pytest.fixture
@@ -136,7 +138,9 @@ def test_results_of_other_clips_are_not_added_to(
 ) -> None:
     # The plan on disk has a done trial that the new one, of another seed, does not name.
     done, missing = (make_trial(tiny_config(seed=seed)) for seed in (0, 1))
-    plan = Sweep("small", "", (), (done,), (), Resources.model_validate({}))
+    plan = Sweep(
+        "small", "", (), (done,), (), Resources.model_validate({}), Recovery.model_validate({})
+    )
     folder = records.trial_folder(tmp_path, done)
     with run_folder.opened(tmp_path, plan):
         records.write_config(folder, done)

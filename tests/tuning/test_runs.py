@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from sweep_desk import Desk, Finished
+from sweep_desk import Desk, Finished, all_records, results
 
 from clar_sweeps import records
-from clar_sweeps.records import Record
 
 # One of four trials diverges; the others take the same steps with and without Ray.
 STUDY = """
@@ -23,17 +22,12 @@ axes:
   encoder: [resnet18_1d, resnet18_2d]
 zips:
   - {learning_rate: [1e-3, 1e38], weight_decay: [1e-4, 0.0]}
+recovery: {max_retries: 0}
 """
 TWO_CHAINS = """
   learning_rate: 1e-3
 axes:
   augment: [[FD], [TM]]
-"""
-TWO_TEMPERATURES = """
-  augment: [FD]
-  learning_rate: 1e-3
-axes:
-  temperature: [0.1, 0.2]
 """
 LONG = """
   augment: [FD]
@@ -64,34 +58,6 @@ def with_ray(desk: Desk, study: str) -> Run:
 def without_ray(desk: Desk, study: str) -> Run:
     finished = desk.clar_sweep("run", study, "--run-dir", "local", "--local")
     return Run(finished, desk.folder / "local")
-
-
-def all_records(run: Path) -> list[Record]:
-    folders = [path.parent for path in sorted(run.glob("*/*/config.json"))]
-    return [records.read_record(folder) for folder in folders]
-
-
-def results(run: Path) -> dict[str, tuple[object, ...]]:
-    """What does not depend on where and how fast the trials of a run ran, by id."""
-    return {record.trial.id: _results(record) for record in all_records(run)}
-
-
-def _results(record: Record) -> tuple[object, ...]:
-    measured = ("seconds", "clips_per_second")
-    history = [
-        {name: value for name, value in row.items() if name not in measured}
-        for row in record.history
-    ]
-    error = record.summary["error"] or {}
-    return (
-        record.state,
-        record.summary["metrics"],
-        history,
-        error.get("type"),
-        error.get("message"),
-        sorted(record.summary["provenance"]),
-        (record.folder / "config.json").read_text(),
-    )
 
 
 def test_records_are_the_same_with_and_without_ray(with_ray: Run, without_ray: Run) -> None:
@@ -134,10 +100,13 @@ def test_stderr_has_a_line_each_trial_and_nothing_of_rays(with_ray: Run) -> None
     ended = [
         line for line in lines if re.match(r"(\[\d/4\] )?\S+_s0 (done|diverged) in .* s: ", line)
     ]
-    assert len(dashboard) == 1
+    metrics = [line for line in lines if line.startswith("metrics for Prometheus: ")]
+    assert (len(dashboard), len(metrics)) == (1, 1)
     assert len(ended) == 6
-    data = [line for line in lines if line.startswith("fsdd: ")]
-    assert len(lines) == len(data) + 1 + 6
+    counts = [line[:5] for line in ended if line.startswith("[")]
+    assert counts == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+    data = [line for line in lines if "fsdd: " in line]
+    assert len(lines) == len(data) + 2 + 6
 
 
 def test_what_rays_processes_log_is_in_the_run_folder(with_ray: Run) -> None:
@@ -187,6 +156,9 @@ def test_seeds_added_train_exactly_the_new_ones(desk: Desk) -> None:
     assert "to run: 2 trials, and 1 untrained encoder to evaluate" in second.stdout
     assert (len(before), len(after)) == (3, 6)
     assert {path: after[path] for path in before} == before
+    report = desk.clar_sweep("report")  # of the newest run, for none is named
+    assert report.returncode == 0, report.stderr
+    assert "runs/seeds" in report.stdout
 
 
 def test_train_runs_one_trial_and_leaves_a_plan_of_all(desk: Desk) -> None:
@@ -197,14 +169,6 @@ def test_train_runs_one_trial_and_leaves_a_plan_of_all(desk: Desk) -> None:
     assert status.stdout.splitlines()[-1] == "runs/one: 1 done, 1 missing"
     again = desk.clar_sweep("train", file, "--trial", "TM_2d_fsdd_s0")
     assert (again.returncode, again.stderr) == (0, "")
-
-
-def test_the_newest_run_is_reported_where_none_is_named(desk: Desk) -> None:
-    file = desk.write_sweep("newest", TWO_CHAINS)
-    assert desk.clar_sweep("run", file, "--local").returncode == 0
-    report = desk.clar_sweep("report")
-    assert report.returncode == 0, report.stderr
-    assert "runs/newest" in report.stdout
 
 
 class Started(NamedTuple):
@@ -256,57 +220,6 @@ def start(make_desk: Callable[[str], Desk]) -> Iterator[Callable[..., Started]]:
         each.process.communicate()
 
 
-def processes_of(folder: Path) -> set[int]:
-    """Processes, other than zombies, that have a working folder."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            here = (entry / "cwd").readlink()
-        except OSError:  # ended meanwhile, or not ours to see
-            continue
-        if here == folder:
-            found.add(int(entry.name))
-    return found
-
-
-def test_a_run_killed_and_interrupted_ends_as_an_undisturbed_one(
-    start: Callable[..., Started],
-) -> None:
-    undisturbed = start("--local", "--run-dir", "undisturbed")
-    _, err = undisturbed.process.communicate(timeout=120)
-    assert undisturbed.process.returncode == 0, err
-
-    killed = start()
-    desk_folder = killed.folder.parent.parent
-    killed.wait_for_epochs(5)
-    os.killpg(killed.process.pid, signal.SIGKILL)
-
-    # Helpers of a killed Ray outlive it, for up to a minute.
-    left_by_the_kill = processes_of(desk_folder)
-    interrupted = start()  # at once, while actors of the killed run still live
-    before = len(killed.epochs())
-    interrupted.wait_for_epochs(before + 5)
-    assert len(processes_of(desk_folder) - left_by_the_kill) > 3  # the command, Ray's, an actor
-    asked = time.monotonic()
-    os.killpg(interrupted.process.pid, signal.SIGINT)
-    _, err = interrupted.process.communicate(timeout=60)
-    assert interrupted.process.returncode == 130, err
-    assert time.monotonic() - asked < 20
-    assert err.splitlines()[-1].startswith("interrupted; the same command goes on")
-    while processes_of(desk_folder) - left_by_the_kill:
-        assert time.monotonic() - asked < 30
-        time.sleep(0.2)
-
-    done_before = stamps(interrupted.folder)
-    last = start()
-    _, err = last.process.communicate(timeout=240)
-    assert last.process.returncode == 0, err
-    after = stamps(last.folder)
-    assert {path: after[path] for path in done_before} == done_before
-    assert "resumes at epoch" in (last.folder / "run.log").read_text()
-    assert results(last.folder) == results(desk_folder / "undisturbed")
-
-
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_local_run_that_is_told_to_end_does(
     start: Callable[..., Started], sent: signal.Signals, code: int
@@ -330,5 +243,6 @@ def test_a_second_run_on_the_folder_is_refused_by_host_and_process(
     assert second.process.returncode == 2
     assert err == (
         f"{first.folder.relative_to(first.folder.parent.parent)}: process {first.process.pid} "
-        f"on {owner['host']} works in it; wait for it or stop it\n"
+        f"on {owner['host']} works in it; wait for it, or end it by 'clar-sweep stop "
+        f"{first.folder.relative_to(first.folder.parent.parent)}'\n"
     )

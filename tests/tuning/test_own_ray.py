@@ -1,0 +1,80 @@
+"""The Ray that a run starts, or cannot start; what its dashboard asks for."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from sweep_desk import Desk
+
+from clar_sweeps.tuning.own_ray import _is_free, _provide_token
+
+
+def test_a_ray_that_does_not_start_is_told_in_a_line_and_leaves_nothing(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file = desk.write_sweep("start", "axes:\n  augment: [[FD]]\n")
+    desk.clar_sweep("data", "prepare", "fsdd")
+    scratch = tmp_path / ("too_long_for_a_socket" * 5)
+    scratch.mkdir()
+    desk = desk._replace(environment={**desk.environment, "RAY_TMPDIR": str(scratch)})
+    result = desk.clar_sweep("run", file, "--run-dir", "run")
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Ray does not start here: ")
+    assert "AF_UNIX path length cannot exceed 107 bytes" in line
+    assert line.endswith("wait until the machine is less busy, or use --local")
+    assert not [*scratch.iterdir()]
+    assert not (desk.folder / "run/run.json").exists()
+
+
+def test_a_port_is_free_unless_somebody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not _is_free(port)
+    assert _is_free(port)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    return tmp_path
+
+
+def test_the_token_is_its_owners_alone_and_stays(home: Path) -> None:
+    path = _provide_token(home / "run")
+    token = path.read_text()
+    assert path == home / ".ray/auth_token"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(token) == 64
+    assert _provide_token(home / "run").read_text() == token
+
+
+def test_without_a_home_the_token_lies_in_the_scratch_folder(home: Path) -> None:
+    (home / ".ray").write_text("in the way")
+    scratch = home / "scratch"
+    scratch.mkdir()
+    path = _provide_token(scratch)
+    assert path == scratch / "auth_token"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_that_ray_left_open_to_all_is_closed(home: Path) -> None:
+    path = home / ".ray/auth_token"
+    path.parent.mkdir()
+    path.write_text("secret")
+    path.chmod(0o644)
+    assert _provide_token(home) == path
+    assert path.read_text() == "secret"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_of_the_users_choice_is_taken_as_it_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = home / "chosen"
+    chosen.write_text("secret")
+    chosen.chmod(0o640)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(chosen))
+    assert _provide_token(home) == chosen
+    assert chosen.stat().st_mode & 0o777 == 0o640

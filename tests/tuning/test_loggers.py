@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,6 +100,7 @@ def test_wandb_continues_the_same_run(
     drive("wandb", start=2, stop=4)
     files = sorted(run.glob("wandb/offline-run-*/*.wandb"))
     assert [file.name for file in files] == [f"run-{trial.id}.wandb"] * 2
+    wait_until_written(files[-1])
     # Offline W&B does not know what it has sent before: the last file holds all.
     check(read_wandb(files[-1]), state="done", width=2)
 
@@ -233,6 +235,13 @@ def frames(content: bytes) -> Iterator[bytes]:
         (length,) = struct.unpack_from("<Q", content, at)
         yield content[at + 12 : at + 12 + length]
         at += 12 + length + 4
+
+
+def wait_until_written(file: Path) -> None:
+    """W&B's service goes on writing for a moment when `finish` has returned."""
+    deadline = time.monotonic() + 20
+    while b"final" not in file.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def read_wandb(file: Path) -> Held:

@@ -68,7 +68,7 @@ class Recovery(Frozen):
         2, description="Times that a trial is taken up again from its checkpoint"
     )
     hang_timeout_minutes: Annotated[float, Field(gt=0)] = Field(
-        60.0, description="Minutes without a training step after which a process is ended"
+        60.0, description="Minutes without a sign of life after which a process is ended"
     )
 
 

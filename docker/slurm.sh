@@ -13,7 +13,8 @@
 #SBATCH --time=24:00:00
 #SBATCH --requeue
 # Two minutes before the end the batch script hears of it, and trials stop after their epoch.
-# Longer epochs need a longer time here.
+# Longer epochs need a longer time here. On preemption it is sent only where slurm.conf says
+# PreemptParameters=send_user_signal; elsewhere what came after the last checkpoints is lost.
 #SBATCH --signal=B:TERM@120
 set -euo pipefail
 
@@ -42,6 +43,13 @@ done
 for node in "${nodes[@]:1}"; do
     srun --overlap --nodes=1 --ntasks=1 --nodelist="$node" \
         "${ray[@]}" --address="$address" "${per_node[@]}" & steps+=($!)
+done
+
+# All nodes, or the first trials would crowd on those that came first.
+count='import ray, sys; ray.init(sys.argv[1], logging_level="ERROR"); print(sum(node["Alive"] for node in ray.nodes()))'
+until [[ $(python -c "$count" "$address" 2>/dev/null | tail -n 1) -ge ${#nodes[@]} ]]; do
+    for step in "${steps[@]}"; do kill -0 "$step"; done  # a node that has failed never joins
+    sleep 2
 done
 
 clar-sweep run "$@" --address "$address" & driver=$!

@@ -1,5 +1,6 @@
 """What several rooms' tests share: one prepared dataset a session."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from clar_sweeps import data
 from clar_sweeps.data import spoken_digits
 from clar_sweeps.data.waveforms import Listing, build_cache
+
+# A shell's job in the background has it ignored, and so would have the processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,13 @@ def drive(since: float, *running: Trial) -> None:
 
 @contextmanager
 def watching(*options: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", "from clar_sweeps.cli import app; app()", "status", "--watch"]
+    command = [
+        sys.executable,
+        "-c",
+        "from clar_sweeps.cli import main; main()",
+        "status",
+        "--watch",
+    ]
     pipe = subprocess.PIPE
     with subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True) as watch:
         try:
@@ -179,13 +185,74 @@ def test_a_watch_tells_in_lines_what_happens_until_the_run_ends(begun: Sweep) ->
     assert out.splitlines()[-2].startswith("nobody drives it; go on with: ")
 
 
-def test_a_watch_is_left_by_ctrl_c_with_nothing_said(begun: Sweep) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_watch_is_left_by_a_signal_with_nothing_said(
+    begun: Sweep, number: int, code: int
+) -> None:
     drive(time.time())
     with watching() as watch:
         assert line_of(watch)
-        watch.send_signal(signal.SIGINT)
+        watch.send_signal(number)
         assert watch.communicate(timeout=60) == ("", "")
-    assert watch.returncode == 130
+    assert watch.returncode == code
+
+
+def test_stop_reaches_a_run_on_a_machine_whose_lock_is_not_seen_here(grid: Sweep) -> None:
+    run = Path("runs/grid")
+    with opened(run, grid):
+        driver = records.read_driver(run)
+    assert driver is not None
+    records.write_driver(run, driver._replace(host="\x1b[2Jelsewhere", at=time.time() - 3600))
+    assert "nothing to stop" in clar_sweep("stop", str(run)).stdout
+    records.write_driver(run, driver._replace(host="\x1b[2Jelsewhere"))
+    told = clar_sweep("stop", str(run)).stdout
+    assert f"asked process {driver.pid} on [2Jelsewhere to stop" in told
+    assert records.stop_requested(run)
+
+
+def test_stop_reaches_a_trial_on_a_machine_whose_lock_is_not_seen_here(grid: Sweep) -> None:
+    run = Path("runs/grid")
+    with opened(run, grid):
+        pass
+    folder = records.trial_folder(run, grid.trials[0])
+    folder.mkdir(parents=True)
+    records.write_live(folder, records.begin_live()._replace(host="elsewhere"))
+    assert "asked to stop" in clar_sweep("stop", str(run)).stdout
+
+
+@pytest.mark.usefixtures("grid")
+def test_a_refusal_can_do_nothing_to_the_terminal() -> None:
+    result = clar_sweep("plan", "\x1b[2J\u202e\nfile.yaml")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("[2J\nfile.yaml: ")
+
+
+def test_links_out_of_a_run_folder_are_refused(grid: Sweep, tmp_path: Path) -> None:
+    run, home = Path("runs/grid"), tmp_path / "home"
+    with opened(run, grid):
+        pass
+    home.mkdir()
+    (run / "trials").mkdir()
+    folder = records.trial_folder(run, grid.trials[0])
+    folder.symlink_to(home)
+    result = clar_sweep("stop", str(run))
+    assert result.exit_code == 2
+    assert result.stderr == f"{folder}: is a link out of the run folder; remove it\n"
+    folder.unlink()
+    (run / "elsewhere").mkdir()
+    folder.symlink_to((run / "elsewhere").absolute())
+    (run / "report").symlink_to(home)
+    (run / "trials/loop").symlink_to("loop")
+    Path("link").symlink_to(run)
+    assert clar_sweep("stop", "link").exit_code == 0
+
+
+def test_leftovers_of_a_killed_driver_go_with_the_next_run(grid: Sweep) -> None:
+    run = Path("runs/grid")
+    run.mkdir(parents=True)
+    (run / ".run.json.0123abcd").touch()
+    with opened(run, grid):
+        assert not (run / ".run.json.0123abcd").exists()
 
 
 def test_schema_is_printed_as_json() -> None:

@@ -1,5 +1,7 @@
 import json
 import multiprocessing
+import threading
+import time
 from math import nan
 from pathlib import Path
 
@@ -147,6 +149,26 @@ def test_a_done_trial_is_not_reopened(tmp_path: Path, trial: Trial) -> None:
     assert records.state_of(tmp_path, trial) == "done"
     records.reopen(tmp_path / "empty", trial)
     assert not (tmp_path / "empty").exists()
+
+
+def test_a_trial_is_reopened_once_another_process_lets_go(tmp_path: Path, trial: Trial) -> None:
+    folder = close(tmp_path, trial, "failed")
+    with records.locked(folder, timeout_seconds=0.0):
+        assert not records.reopen(tmp_path, trial, timeout_seconds=0.1)
+        assert records.state_of(tmp_path, trial) == "failed"
+    holds = threading.Event()
+
+    def hold() -> None:
+        with records.locked(folder, timeout_seconds=0.0):
+            holds.set()
+            time.sleep(0.2)
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    holds.wait()
+    assert records.reopen(tmp_path, trial)
+    assert records.state_of(tmp_path, trial) == "unfinished"
+    holding.join()
 
 
 def test_a_record_in_the_words_of_the_plan_is_of_its_config(tmp_path: Path, trial: Trial) -> None:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from clar_sweeps.errors import UsageError
+from clar_sweeps.tuning.wording import without_controls
 
 Arguments = ParamSpec("Arguments")
 
@@ -59,6 +60,11 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def interrupted_code() -> int:
+    """Exit code after a KeyboardInterrupt, by the signal that it stands for."""
+    return 128 + (signal.SIGTERM if _is_terminated.is_set() else signal.SIGINT)
+
+
 _REMEDIES = {
     errno.ENOSPC: "free some space and give the same command again: what is done stays",
     errno.EROFS: "give a folder that can be written",
@@ -90,7 +96,7 @@ def command(
                     "interrupted; the same command goes on from what was kept",
                     file=sys.stderr,
                 )
-                code = 128 + (signal.SIGTERM if _is_terminated.is_set() else signal.SIGINT)
+                code = interrupted_code()
             raise typer.Exit(code)
 
         return group.command(name)(guarded)
@@ -99,7 +105,7 @@ def command(
 
 
 def _complain(message: str) -> int:
-    print(message, file=sys.stderr)
+    print(without_controls(message), file=sys.stderr)
     return 2
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from clar_sweeps.cli.logs import LOG, log_to
 from clar_sweeps.cli.options import Plan
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import ConfigError, DependencyError
-from clar_sweeps.records import reopen
+from clar_sweeps.records import reopen, trial_folder
 from clar_sweeps.sweep import Recovery, Resources
 from clar_sweeps.tuning import overview, run_folder
 from clar_sweeps.tuning.presence import Presence
@@ -71,12 +72,13 @@ def execute(
     from clar_sweeps.tuning.runner import run_with_ray
 
     trials, run = work.to_run, plan.run
+    run_folder.refuse_links(run)
+    # First, so that a request during what follows, which may take an hour, is heard.
+    run_folder.withdraw_stops(run, trials, ours=presence is not None)
     slots = find_slots(manner, trials)
     prepare_datasets(trials, console)
     run_folder.refuse_other_clips(trials, run)
-    for trial in trials:
-        reopen(run, trial)
-    run_folder.withdraw_stops(run, trials, ours=presence is not None)
+    _reopen(trials, run, console)
     at_once = slots.num if slots else 1
     with (
         Progress(trials, run=run, slots=at_once, console=console) as progress,
@@ -92,10 +94,11 @@ def execute(
         )
         if presence is not None:
             presence.schedule = schedule
+        schedule.see_request()
         try:
             if manner.local:
                 run_locally(schedule)
-            else:
+            elif not schedule.is_over:  # Ray takes seconds to start
                 run_with_ray(
                     schedule,
                     resources=manner.resources,
@@ -107,6 +110,17 @@ def execute(
         finally:
             schedule.close()
     return schedule
+
+
+def _reopen(trials: Sequence[Trial], run: Path, console: Console) -> None:
+    for trial in trials:
+        if not reopen(run, trial):
+            console.print(
+                f"{trial.name}: is not taken up again, for another process holds "
+                f"{trial_folder(run, trial)}; wait for it, then run with --retry-failed again",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 def find_slots(manner: Manner, trials: Sequence[Trial]) -> Slots | None:

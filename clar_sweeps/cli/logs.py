@@ -11,6 +11,9 @@ from typing import TextIO
 
 from rich.console import Console
 
+from clar_sweeps.records import open_itself
+from clar_sweeps.tuning.wording import without_controls
+
 LOG = "run.log"
 
 
@@ -63,6 +66,12 @@ def log_to(run: Path) -> logging.Handler:
 
 
 class _LogFile(logging.FileHandler):
+    def _open(self) -> io.TextIOWrapper:
+        """As the handler does, but not where a link in a stranger's run folder leads."""
+        file = open_itself(Path(self.baseFilename), self.mode, encoding=self.encoding)
+        assert isinstance(file, io.TextIOWrapper)
+        return file
+
     def handleError(self, record: logging.LogRecord) -> None:
         """On a full disk a line is lost; logging itself would print a trace for each."""
         if not isinstance(sys.exception(), OSError):
@@ -80,4 +89,4 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = f"{record.levelname.lower()}: {record.getMessage()}"
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(without_controls(text), markup=False, soft_wrap=True)

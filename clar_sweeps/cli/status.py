@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from clar_sweeps.cli.entry import app, command, stdout_console
+from clar_sweeps.cli.entry import app, command, interrupted_code, stdout_console
 from clar_sweeps.cli.options import RUNS, RunArgument
 from clar_sweeps.errors import ConfigError
 from clar_sweeps.tuning import overview, run_folder
@@ -57,7 +57,7 @@ def status_command(
     try:
         snapshot = _watch(watcher, console, every=every)
     except KeyboardInterrupt:  # the usual way to leave; the run itself goes on
-        return 130
+        return interrupted_code()
     _conclude(snapshot)
     return 0
 

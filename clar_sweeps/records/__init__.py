@@ -27,6 +27,7 @@ from clar_sweeps.records.failures import (
 )
 from clar_sweeps.records.files import (
     locked,
+    open_itself,
     read_json,
     remove_leftovers,
     write_atomically,
@@ -45,6 +46,7 @@ from clar_sweeps.records.live import (
 from clar_sweeps.records.stopping import request_stop, stop_requested, withdraw_stop
 from clar_sweeps.records.trials import (
     FORMAT,
+    LOCK_TIMEOUT_SECONDS,
     EndState,
     Record,
     State,
@@ -63,6 +65,7 @@ from clar_sweeps.records.trials import (
 __all__ = [
     "DIVERGED",
     "FORMAT",
+    "LOCK_TIMEOUT_SECONDS",
     "OUT_OF_MEMORY",
     "STACK",
     "Driver",
@@ -80,6 +83,7 @@ __all__ = [
     "end_driver",
     "end_live",
     "locked",
+    "open_itself",
     "read_driver",
     "read_failures",
     "read_history",

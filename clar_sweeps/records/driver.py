@@ -1,14 +1,12 @@
 """What the process that drives a run tells of itself: `run.json`, anew every few seconds."""
 
-import json
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from clar_sweeps.errors import RecordError
-from clar_sweeps.records.files import read_json, write_aside
-from clar_sweeps.records.plain import Count, Host, UnixTime, as_row
+from clar_sweeps.records.files import read_sign, write_sign
+from clar_sweeps.records.plain import Count, Host, UnixTime
 
 _NAME = "run.json"
 # A stranger's file must not lead a reader out of the run folder.
@@ -39,16 +37,12 @@ def write_driver(run: Path, driver: Driver) -> None:
         DiskFullError: There is no room.
         OSError: Not writable.
     """
-    path = run / _NAME
-    write_aside(path, json.dumps(driver._asdict()).encode(), sync=False).replace(path)
+    write_sign(run / _NAME, driver._asdict())
 
 
 def read_driver(run: Path) -> Driver | None:
     """The last sign of life; None where no process drives the run, or it cannot be read."""
-    try:
-        return as_row(Driver, read_json(run / _NAME))
-    except RecordError:
-        return None
+    return read_sign(Driver, run / _NAME)
 
 
 def end_driver(run: Path) -> None:

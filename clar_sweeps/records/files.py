@@ -1,18 +1,20 @@
 """Files that a killed process leaves whole, and the lock of a folder."""
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 from pydantic_core import from_json
 
 from clar_sweeps.errors import RecordError
 from clar_sweeps.records.disk import naming
+from clar_sweeps.records.plain import Row, as_row
 
 
 def write_atomically(path: Path, content: bytes, *, keep_as: Path | None = None) -> None:
@@ -61,16 +63,56 @@ def write_aside(path: Path, content: bytes, *, sync: bool = True) -> Path:
     return aside
 
 
-def append_line(path: Path, line: str) -> None:
-    """Add a line and sync it; where it does not fit, the file stays as it was.
+def write_sign(path: Path, data: Mapping[str, Any]) -> None:
+    """Leave a sign of life; not synced to the disk, for the next one is near.
 
     Raises:
         DiskFullError: There is no room.
         OSError: Not writable.
     """
+    write_aside(path, json.dumps(data).encode(), sync=False).replace(path)
+
+
+def read_sign(kind: type[Row], path: Path) -> Row | None:
+    """The last sign of life; None where there is none, or none that can be read."""
+    try:
+        return as_row(kind, read_json(path))
+    except RecordError:
+        return None
+
+
+def open_itself(
+    path: Path, mode: str, *, buffering: int = -1, encoding: str | None = None
+) -> IO[Any]:
+    """Open a file to write that is none elsewhere: a run folder may be a stranger's.
+
+    Raises:
+        RecordError: It is a link.
+        OSError: Not writable.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    try:
+        return open(path, mode, buffering=buffering, encoding=encoding, opener=opener)
+    except OSError as error:
+        if error.errno == errno.ELOOP and path.is_symlink():
+            raise RecordError(f"{path}: is a link; remove it and run again") from error
+        raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line and sync it; where it does not fit, the file stays as it was.
+
+    Raises:
+        DiskFullError: There is no room.
+        RecordError: The file is a link.
+        OSError: Not writable.
+    """
     content = f"{line}\n".encode()
     # Unbuffered: a buffer would be written again on closing, after the file has been cut back.
-    with naming(path, needed=len(content)), path.open("a+b", buffering=0) as file:
+    with naming(path, needed=len(content)), open_itself(path, "a+b", buffering=0) as file:
         before = file.seek(0, os.SEEK_END)
         if before and os.pread(file.fileno(), 1, before - 1) != b"\n":
             content = b"\n" + content  # a kill cut the last line short: it must not spoil this one
@@ -160,7 +202,7 @@ def _content(path: Path) -> bytes | None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed writers left aside; call it under the folder's lock."""
-    for aside in folder.glob(".*.*"):
+    for aside in folder.glob(".*.*.????????"):  # as `write_aside` names them
         if aside.is_file():
             aside.unlink(missing_ok=True)
 
@@ -173,17 +215,34 @@ def locked(folder: Path, *, timeout_seconds: float) -> Iterator[bool]:
 
     Raises:
         DiskFullError: There is no room for the folder or its lock.
+        RecordError: The lock is a link, or the file system knows no locks.
         OSError: Not writable.
     """
-    lock = FileLock(folder / ".lock")
+    path = folder / ".lock"
+    # Never by the mere existence of a file, which a killed process would leave for ever.
+    lock = FileLock(path, fallback_to_soft=False)
     try:
-        with naming(folder / ".lock"):
+        with naming(path):
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=timeout_seconds)
     except Timeout:
         yield False
         return
+    except (OSError, NotImplementedError) as error:
+        raise _why_no_lock(path, error) from error
     try:
         yield True
     finally:
         lock.release()
+
+
+def _why_no_lock(path: Path, error: OSError | NotImplementedError) -> Exception:
+    number = error.errno if isinstance(error, OSError) else errno.ENOSYS
+    if number == errno.ELOOP and path.is_symlink():
+        return RecordError(f"{path}: is a link; remove it and run again")
+    if number in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+        return RecordError(
+            f"{path}: the file system knows no file locks ({os.strerror(number)}); give a "
+            "--run-dir on one that does, or mount it with locks"
+        )
+    return error

@@ -3,7 +3,6 @@
 Beside it `stack.txt`, the stacks of a trial that tells nothing any more.
 """
 
-import json
 import os
 import re
 import socket
@@ -11,9 +10,8 @@ import time
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from clar_sweeps.errors import RecordError
-from clar_sweeps.records.files import read_json, write_aside
-from clar_sweeps.records.plain import Count, Host, Number, UnixTime, as_row
+from clar_sweeps.records.files import read_sign, write_sign
+from clar_sweeps.records.plain import Count, Host, Number, UnixTime
 
 STACK = "stack.txt"
 _NAME = "live.json"
@@ -66,16 +64,12 @@ def write_live(folder: Path, live: Live) -> None:
         DiskFullError: There is no room.
         OSError: Not writable.
     """
-    path = folder / _NAME
-    write_aside(path, json.dumps(live._asdict()).encode(), sync=False).replace(path)
+    write_sign(folder / _NAME, live._asdict())
 
 
 def read_live(folder: Path) -> Live | None:
     """The last sign of life; None where there is none, or none that can be read."""
-    try:
-        return as_row(Live, read_json(folder / _NAME))
-    except RecordError:
-        return None
+    return read_sign(Live, folder / _NAME)
 
 
 def end_live(folder: Path) -> None:
@@ -89,9 +83,9 @@ def read_stack(folder: Path) -> str:
     Of several threads the one that trains is told, with at most 20 calls.
     """
     path = folder / STACK
-    if not path.is_file():
-        return ""
     try:
+        if not path.is_file():
+            return ""
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _STACK_BYTES))
             text = file.read(_STACK_BYTES).decode(errors="replace")

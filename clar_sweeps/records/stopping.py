@@ -1,6 +1,7 @@
 """Requests to stop: files in the run folder, so that they reach every machine that sees it."""
 
 import json
+import logging
 import os
 import socket
 import time
@@ -8,6 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clar_sweeps.records.disk import naming
+from clar_sweeps.records.files import open_itself
+
+logger = logging.getLogger(__name__)
 
 _NAME = "stop.json"
 
@@ -17,6 +21,7 @@ def request_stop(folder: Path) -> None:
 
     Raises:
         DiskFullError: There is no room, not even for an empty file.
+        RecordError: The file is a link.
         OSError: Not writable.
     """
     asked = {"host": socket.gethostname(), "pid": os.getpid(), "at": time.time()}
@@ -24,15 +29,24 @@ def request_stop(folder: Path) -> None:
     # Not written aside: that the file is there says all, and a full disk takes an empty one.
     with naming(path, needed=len(content)):
         try:
-            path.write_text(content, encoding="utf-8")
+            with open_itself(path, "w", encoding="utf-8") as file:
+                file.write(content)
         except OSError:
             if not path.exists():
                 raise
 
 
 def stop_requested(*folders: Path) -> bool:
-    """Whether one of the folders is asked to stop."""
-    return any((folder / _NAME).exists() for folder in folders)
+    """Whether one of the folders is asked to stop; False as long as that cannot be seen."""
+    return any(_is_there(folder / _NAME) for folder in folders)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a shared disk that is away for a moment ends no trial
+        logger.debug("%s", error)
+        return False
 
 
 def withdraw_stop(folders: Iterable[Path]) -> None:

@@ -20,6 +20,8 @@ from clar_sweeps.records.files import (
 )
 
 FORMAT = 1
+# A killed driver's actors write for about three seconds more.
+LOCK_TIMEOUT_SECONDS = 15.0
 # How an ended trial ended; a folder without a summary is unfinished.
 EndState = Literal["done", "failed", "diverged"]
 State = Literal["done", "failed", "diverged", "unfinished", "missing"]
@@ -218,20 +220,24 @@ def state_of(run: Path, trial: Trial) -> State:
     return "unfinished" if (folder / "config.json").exists() else "missing"
 
 
-def reopen(run: Path, trial: Trial) -> None:
+def reopen(run: Path, trial: Trial, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> bool:
     """Take a failed trial up again: its summary goes, its checkpoint stays.
 
     A summary that cannot be read is kept as `summary.damaged`.
+
+    Returns:
+        False where another process kept the trial's lock, and so the record stands.
     """
     folder = trial_folder(run, trial)
     if not (folder / "summary.json").exists():
-        return
-    with locked(folder, timeout_seconds=0.0) as acquired:
+        return True
+    with locked(folder, timeout_seconds=timeout_seconds) as acquired:
         if not acquired:
-            return
+            return False
         try:
             # Read again under the lock: another process may have brought it to a good end.
             if state_of(run, trial) in ("failed", "diverged"):
                 (folder / "summary.json").unlink()
         except RecordError:
             (folder / "summary.json").replace(folder / "summary.damaged")
+    return True

@@ -31,6 +31,7 @@ def resume(
 
     Raises:
         DataError: A checkpoint is sound and of other clips.
+        ConfigError: It is sound and of another precision.
         OSError: One cannot be read now.
     """
     faults, progress = [], None

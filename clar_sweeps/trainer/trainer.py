@@ -13,7 +13,7 @@ from clar_sweeps.augment import Part, build_chain
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import SAMPLE_RATE, TrialConfig
 from clar_sweeps.data.waveforms import SPLITS, Split, Waveforms
-from clar_sweeps.errors import CheckpointError, DataError, DivergedError
+from clar_sweeps.errors import ConfigError, DataError, DivergedError
 from clar_sweeps.evaluation import Labelled, evaluate_representations
 from clar_sweeps.models import build_encoder
 from clar_sweeps.optim import build_optimizer
@@ -208,9 +208,11 @@ class Trainer:
         """Go on from a checkpoint; gives back the caller's values.
 
         Raises:
-            CheckpointError: Truncated, damaged, of another trial, or computed in another
-                precision. The trainer is then as it was.
-            DataError: Of other clips. The checkpoint is sound, so it is not to be given up.
+            CheckpointError: Truncated, damaged, or of another trial. The trainer is then as it
+                was.
+            ConfigError: Computed in another precision. The checkpoint is sound, so it is not to be
+                given up.
+            DataError: Of other clips; likewise.
         """
         state = load_checkpoint(path, trial_id=trial_id)
         if state["dataset_digest"] != self.waveforms.digest:
@@ -220,8 +222,10 @@ class Trainer:
                 "the trial's folder"
             )
         if state["precision"] != str(self.autocast_dtype):
-            raise CheckpointError(
-                f"{path}: precision is {state['precision']}, here it is {self.autocast_dtype}"
+            raise ConfigError(
+                f"{path}: trained in {_precision(state['precision'])}, here it would go on in "
+                f"{_precision(str(self.autocast_dtype))}; run it with --retry-failed on a machine "
+                "as before, or set precision, which makes another trial"
             )
         self.ranks.announce("load")
         self._take_state(self.ranks.state_from_leader(state))
@@ -308,3 +312,7 @@ class Trainer:
             raise DivergedError("a representation is not finite", epoch=self.epoch, step=step)
         labels = torch.from_numpy(self.waveforms.labels)[clips]
         return Labelled(representations, labels.to(self.device))
+
+
+def _precision(autocast_dtype: str) -> str:
+    return "float32" if autocast_dtype == "None" else autocast_dtype.removeprefix("torch.")

@@ -24,9 +24,6 @@ logger = logging.getLogger(__name__)
 
 Report = Callable[[HistoryRow], None]
 
-# A killed driver's actors write for about three seconds more.
-_LOCK_TIMEOUT_SECONDS = 15.0
-
 
 def run_trial(
     trial: Trial,
@@ -63,7 +60,7 @@ def run_trial(
         Exception: Anything that training raised; of DivergedError it is known to be the loss.
     """
     folder = records.trial_folder(run, trial)
-    with records.locked(folder, timeout_seconds=_LOCK_TIMEOUT_SECONDS) as acquired:
+    with records.locked(folder, timeout_seconds=records.LOCK_TIMEOUT_SECONDS) as acquired:
         if not acquired:
             raise RunLockedError(f"{folder}: another process trains this trial; wait for it")
         records.remove_leftovers(folder)
@@ -75,8 +72,8 @@ def run_trial(
         try:
             with Heartbeat(folder, patience_seconds=patience_seconds) as heartbeat:
                 return _train_to_end(trial, run, folder, report, heartbeat, ranks)
-        except DiskFullError:
-            raise  # no fault of the trial's, and there is no room to write of it
+        except (DiskFullError, RunLockedError):
+            raise  # no fault of the trial's, and no room, or no right, to write of it
         except Exception as error:
             logger.exception("%s failed", trial.name)
             keep_failure(folder, run, error)
@@ -117,6 +114,7 @@ def _train_to_end(
         is_last = trainer.epoch == config.epochs
         if trainer.epoch % config.eval_every == 0 or is_last:
             _evaluate(trainer, ledger, heartbeat)
+        heartbeat.refuse_if_taken()
         records.append_history(folder, row)
         stops = records.stop_requested(run, folder)
         if trainer.epoch % config.checkpoint_every == 0 or is_last or stops:

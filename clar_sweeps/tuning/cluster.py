@@ -7,12 +7,14 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import IO
 
 from clar_sweeps.errors import ConfigError
+from clar_sweeps.records import open_itself
 from clar_sweeps.tuning import own_ray
 from clar_sweeps.tuning.own_ray import QUIETLY, reason_of
 from clar_sweeps.tuning.slots import Machine, Slots
@@ -33,6 +35,8 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _PROBE_SECONDS = 5.0
+# Pulling an image of some GB, starting a machine.
+_WORKER_SECONDS = 600.0
 
 
 def cluster_address(option: str | None = None) -> str | None:
@@ -56,7 +60,7 @@ def cluster_address(option: str | None = None) -> str | None:
 @contextlib.contextmanager
 def ray_running(
     run: Path, *, slots: Slots | None, address: str | None, note: Callable[[str], None]
-) -> Iterator[list[Machine]]:
+) -> Iterator[None]:
     """Start Ray here, or connect to the cluster; end it whatever happens.
 
     What Ray prints meanwhile goes into the run folder's `ray.log`.
@@ -67,14 +71,11 @@ def ray_running(
         address: Of the cluster; None to start Ray here.
         note: Told where the dashboard and the metrics are.
 
-    Yields:
-        What each machine has that may train.
-
     Raises:
         ConfigError: The cluster cannot be reached, or Ray does not start here.
     """
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context((run / _LOG).open("a", encoding="utf-8"))
+        log = stack.enter_context(open_itself(run / _LOG, "a", encoding="utf-8"))
         stack.enter_context(_output_into(log))
         scratch = stack.enter_context(own_ray.scratch_folder()) if slots else None
         _set_environment(scratch)
@@ -89,14 +90,39 @@ def ray_running(
                 else:
                     assert address is not None
                     _connect(address)
-            yield [
-                Machine(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
-                for node in ray.nodes()  # type: ignore[no-untyped-call]
-                if node["Alive"]
-            ]
+            yield
         finally:
             with _undisturbed():
                 ray.shutdown()
+
+
+def machines() -> list[Machine]:
+    """What each machine of the connected Ray has that may train."""
+    import ray
+
+    return [
+        Machine(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    ]
+
+
+def wait_for_cpus(address: str, note: Callable[[str], None]) -> None:
+    """Wait for the first worker: where all are started at once, it comes after the driver.
+
+    Raises:
+        ConfigError: None has come.
+    """
+    deadline = time.monotonic() + _WORKER_SECONDS
+    if not any(machine.num_cpus for machine in machines()):
+        note(f"the cluster has no CPUs yet; waits {_WORKER_SECONDS / 60:g} min for a node")
+    while not any(machine.num_cpus for machine in machines()):
+        if time.monotonic() > deadline:
+            raise ConfigError(
+                f"Ray cluster {address}: has no CPUs after {_WORKER_SECONDS / 60:g} min; start a "
+                "node that trains, or leave --address and RAY_ADDRESS out"
+            )
+        time.sleep(1.0)
 
 
 def _set_environment(scratch: Path | None) -> None:
@@ -134,7 +160,7 @@ def _probe(address: str) -> None:
 
 
 @contextlib.contextmanager
-def _output_into(log: TextIO) -> Iterator[None]:
+def _output_into(log: IO[str]) -> Iterator[None]:
     """Lead stdout and stderr into a file; by descriptor, since Ray's C++ knows no `sys.stderr`."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -20,7 +20,7 @@ class Listener(Protocol):
         """An epoch has ended: its line of the history, and `epochs`."""
 
     def restarted(self, trial: Trial, why: str) -> None:
-        """The trial was interrupted and waits for another process."""
+        """The trial was interrupted and waits for another process; no reason if told before."""
 
     def ended(self, trial: Trial, record: Record | None) -> None:
         """The trial will not run again in this run: done, given up, or stopped as asked."""

@@ -11,15 +11,17 @@ from ray import tune
 from ray.exceptions import ActorDiedError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 from ray.tune.trainable import wrap_function
 
 from clar_sweeps import records
 from clar_sweeps.config import Trial
-from clar_sweeps.errors import DiskFullError
+from clar_sweeps.errors import DiskFullError, UsageError
 from clar_sweeps.records import Failure
+from clar_sweeps.tuning.deaths import describe_death
 from clar_sweeps.tuning.hang import HangWatch
 from clar_sweeps.tuning.retries import HUNG, NODE_LOST, PROCESS_DIED
-from clar_sweeps.tuning.schedule import Schedule, describe_death
+from clar_sweeps.tuning.schedule import Schedule
 from clar_sweeps.tuning.trainable import Order, train_in_ray
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,28 @@ class InOrder(Searcher):
         return {}
 
 
+class Idle(Stopper):
+    """Ends the experiment of a run that stops once none is in training.
+
+    A trial that was handed out may wait for room for ever, as where a cluster has lost a machine.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No trial is stopped for its numbers."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Asked in each round of Tune's; see also `Schedule.drop_unstarted`."""
+        return self.schedule.is_idle
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its parts, and a live display cannot be."""
+        return {}
+
+
 class Process(wrap_function(train_in_ray)):  # type: ignore[misc]  # made by Ray, untyped
     """A process that trains; Ray's dashboard lists it under the name of its trial."""
 
@@ -95,9 +119,12 @@ class Bookkeeper(tune.Callback):
     A callback must not raise: Tune would end all trials, and turn the error into a text.
     """
 
-    def __init__(self, schedule: Schedule, watch: HangWatch) -> None:
+    def __init__(
+        self, schedule: Schedule, watch: HangWatch, recount: Callable[[], None] | None = None
+    ) -> None:
         self.schedule = schedule
         self.watch = watch
+        self.recount = recount  # of the slots of a cluster
         self.hung: dict[str, Failure] = {}  # by trial, until Tune tells of its end
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,6 +135,8 @@ class Bookkeeper(tune.Callback):
         """Look about, some times a second."""
         if self.schedule.look():
             self._end_silent(trials)
+            if self.recount is not None:
+                self.recount()
 
     def on_trial_start(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
@@ -137,7 +166,12 @@ class Bookkeeper(tune.Callback):
         self.watch.end(ours)
         if full := trial.last_result.get("disk_full"):
             self.schedule.give_up(DiskFullError(full))
-        self.schedule.returned(ours)
+        if refused := trial.last_result.get("refused"):
+            self.schedule.give_up(UsageError(refused))
+        if trial.last_result.get("locked"):
+            self.schedule.locked(ours)
+        else:
+            self.schedule.returned(ours)
 
     def on_trial_error(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
@@ -160,7 +194,7 @@ class Bookkeeper(tune.Callback):
 
     def _describe_hang(self, trial: Trial) -> Failure:
         folder = records.trial_folder(self.schedule.run, trial)
-        minutes = self.watch.timeout_seconds / 60
+        minutes = self.watch.patience_seconds(trial) / 60
         message = f"gave no sign of life for {minutes:g} min; its process was ended"
         return describe_death(
             HUNG,

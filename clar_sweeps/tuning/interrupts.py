@@ -26,8 +26,8 @@ def stopping_by_signal(schedule: Schedule) -> Iterator[None]:
         if schedule.signal is None:
             schedule.signal = signum
             name = _NAMES[signal.Signals(signum)]
+            schedule.stop()  # first: what follows writes to a terminal, which may block
             schedule.note(f"{name}: {schedule.describe_rest()}; once more to leave now")
-            schedule.stop()
         elif callable(earlier := before[signal.Signals(signum)]):
             earlier(signum, frame)
         else:

@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 def run_locally(schedule: Schedule) -> None:
     """Train trials in order, with the threads and so the results that they have under Ray.
 
-    One that another process trains is left to it. Nobody watches for hangs: the one process there
-    is would have to end itself.
+    One that another process trains is tried again for a while, then left to it. Nobody watches for
+    hangs: the one process there is would have to end itself.
 
     Raises:
         DiskFullError: A record or a checkpoint did not fit.
@@ -41,6 +41,8 @@ def _train_all(schedule: Schedule) -> None:
             run_trial(trial, schedule.run, partial(schedule.reported, trial))
         except RunLockedError as error:
             logger.warning("%s", error)
+            schedule.locked(trial)  # the next try waits for the lock as well, so this is no haste
+            continue
         except DiskFullError as error:
             schedule.give_up(error)
         except Exception as error:

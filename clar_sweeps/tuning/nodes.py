@@ -5,6 +5,8 @@ library until it has told the versions, so that one with another version, or non
 """
 
 import contextlib
+import fcntl
+import logging
 import secrets
 import sys
 import time
@@ -15,11 +17,15 @@ from typing import Any, NamedTuple
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import ClarSweepsError, ConfigError, DataError, RecordError
 
+logger = logging.getLogger(__name__)
+
 _TOKEN = ".node-check-"
 # A network file system shows another machine's new file after some seconds.
 _VISIBLE_SECONDS = 10.0
 # Starting a process on a busy machine.
 _ANSWER_SECONDS = 120.0
+# Until Ray notices that a machine is gone, 65 s at the most.
+_LOSS_SECONDS = 90.0
 # Preparing clips takes as long as it takes; a download by itself stops when nothing comes.
 _PREPARE_SECONDS = 6 * 3600.0
 
@@ -39,6 +45,7 @@ class _Answer(NamedTuple):
 
     versions: dict[str, str]
     saw_token: bool
+    got_lock: bool  # which the driver holds
     fault: str | None  # why it could not write into the run folder
 
 
@@ -51,7 +58,8 @@ class _Node(NamedTuple):
 def agreed(run: Path, trials: Iterable[Trial]) -> Iterator[Expected]:
     """Hold what all machines of the connected cluster agree on, or say which does not.
 
-    Clips are prepared here before; each machine with a cache of its own prepares them too.
+    Clips are prepared here before; each machine with a cache of its own prepares them too. The
+    token's lock is held meanwhile: a machine that gets it shares no locks with this one.
 
     Args:
         run: The run folder, held by this process.
@@ -69,11 +77,12 @@ def agreed(run: Path, trials: Iterable[Trial]) -> Iterator[Expected]:
     )
     token = run / expected.token
     try:
-        token.write_text(expected.token, encoding="ascii")
-        nodes = _nodes()
-        _compare(nodes, run, expected)
-        _prepare(nodes, expected)
-        yield expected
+        with token.open("w", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            nodes = _nodes()
+            _compare(nodes, run, expected)
+            _prepare(nodes, expected)
+            yield expected
     finally:
         for path in run.glob(f"{token.name}*"):
             path.unlink(missing_ok=True)
@@ -95,6 +104,8 @@ def refuse_unless_agreed(expected: Expected, run: Path) -> None:
     _refuse_versions(here, versions(), expected.versions)
     if not _appears(run / expected.token):
         raise RecordError(_not_shared(here, run))
+    if _gets_lock(run / expected.token):
+        raise RecordError(_no_locks(here, run))
     for fault in _prepare_here(expected.digests):
         raise DataError(f"node {here}: {fault}")
 
@@ -119,7 +130,8 @@ def versions() -> dict[str, str]:
     for place in places:
         # Two checkouts may have one version, and a field another meaning in each.
         for path in sorted(pathlib.Path(place).rglob("*.py")):
-            source.update(str(path.relative_to(place)).encode() + path.read_bytes())
+            if path.is_file():  # an editor's lock is a link to nowhere
+                source.update(str(path.relative_to(place)).encode() + path.read_bytes())
     found["source of clar-sweeps"] = source.hexdigest()[:12] if places else "none"
     return found
 
@@ -156,11 +168,13 @@ def _nodes() -> list[_Node]:
 
 def _compare(nodes: list[_Node], run: Path, expected: Expected) -> None:
     answers = _ask(nodes, _look, str(run.absolute()), expected.token, timeout=_ANSWER_SECONDS)
-    for node, given in zip(nodes, answers, strict=True):
+    for node, given in answers.items():
         answer = _Answer(*given)
         _refuse_versions(node.title, answer.versions, expected.versions)
         if not answer.saw_token:
             raise RecordError(_not_shared(node.title, run))
+        if answer.got_lock:
+            raise RecordError(_no_locks(node.title, run))
         if answer.fault is not None:
             raise RecordError(
                 f"node {node.title}: cannot write into the run folder {run.absolute()} "
@@ -189,16 +203,32 @@ def _not_shared(node: str, run: Path) -> str:
     )
 
 
-def _look(node: str, run: str, token: str) -> tuple[dict[str, str], bool, str | None]:
+def _no_locks(node: str, run: Path) -> str:
+    return (
+        f"node {node}: gets a file lock in {run.absolute()} that is held here, so two processes "
+        "could train one trial; mount it so that machines share locks (NFSv4, local_lock=none)"
+    )
+
+
+def _look(node: str, run: str, token: str) -> tuple[dict[str, str], bool, bool, str | None]:
     """Runs on the machine that is asked."""
     found = versions()
     if not _appears(Path(run) / token):
-        return found, False, None
+        return found, False, False, None
     try:
         (Path(run) / f"{token}-{node}").write_text(token, encoding="ascii")
+        return found, True, _gets_lock(Path(run) / token), None
     except OSError as error:
-        return found, True, error.strerror or str(error)
-    return found, True, None
+        return found, True, False, error.strerror or str(error)
+
+
+def _gets_lock(path: Path) -> bool:
+    with path.open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # which of the two, the file system chooses
+            return False
+    return True
 
 
 def _appears(path: Path) -> bool:
@@ -215,7 +245,7 @@ def _appears(path: Path) -> bool:
 def _prepare(nodes: list[_Node], expected: Expected) -> None:
     """Machines that share a cache wait for each other at its lock, and find it whole."""
     answers = _ask(nodes, _prepare_for, expected.digests, timeout=_PREPARE_SECONDS)
-    for node, faults in zip(nodes, answers, strict=True):
+    for node, faults in answers.items():
         for fault in faults:
             raise DataError(f"node {node.title}: {fault}")
 
@@ -252,8 +282,11 @@ def _prepare_here(digests: list[tuple[Clips, str]]) -> list[str]:
 
 def _ask(
     nodes: list[_Node], question: Callable[..., Any], *arguments: object, timeout: float
-) -> list[Any]:
-    """Ask each machine at once, in a process there that takes no trial's place."""
+) -> dict[_Node, Any]:
+    """Ask each machine at once, in a process there that takes no trial's place.
+
+    Of those that are lost meanwhile there is no answer.
+    """
     import ray
     from ray.exceptions import GetTimeoutError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -274,20 +307,37 @@ def _ask(
         ]
     finally:
         pickling.unregister_pickle_by_value(here)
-    answers = []
+    answers = {}
     deadline = time.monotonic() + timeout
     for node, answer in zip(nodes, asked, strict=True):
         try:
-            answers.append(ray.get(answer, timeout=max(0.0, deadline - time.monotonic())))
+            answers[node] = ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
         except GetTimeoutError as error:
             raise ConfigError(
                 f"node {node.title}: gave no answer for {timeout:.0f} s; look after it, or take "
                 "it out of the cluster"
             ) from error
         except RayError as error:
+            if _is_lost(node, error):
+                logger.warning("node %s: is lost; the run goes on without it", node.title)
+                continue
             reason = (str(error).strip().splitlines() or ["no reason told"])[-1]
             raise ConfigError(
                 f"node {node.title}: cannot run what it is sent ({reason}); install "
                 "clar-sweeps there as here"
             ) from error
     return answers
+
+
+def _is_lost(node: _Node, error: Exception) -> bool:
+    """Whether a machine did not answer for it has left the cluster, of which Ray may learn late."""
+    from ray.exceptions import NodeDiedError, TaskUnschedulableError, WorkerCrashedError
+
+    if not isinstance(error, NodeDiedError | TaskUnschedulableError | WorkerCrashedError):
+        return False
+    deadline = time.monotonic() + _LOSS_SECONDS
+    while is_there := any(node.id == each.id for each in _nodes()):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    return not is_there

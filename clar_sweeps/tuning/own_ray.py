@@ -68,9 +68,13 @@ def _provide_token(scratch: Path) -> Path:
         usual = Path("~/.ray/auth_token").expanduser()
         with contextlib.suppress(OSError):  # there is none
             usual.chmod(0o600)
-    if usual.exists():
+    # An empty one was left by a run that met a full disk; Ray would start with none.
+    is_empty = usual.is_file() and not usual.stat().st_size
+    if usual.exists() and not is_empty:
         return usual
     try:
+        if is_empty:
+            usual.unlink()
         _write_secret(usual)
     except OSError:
         usual = scratch / "auth_token"
@@ -80,9 +84,14 @@ def _provide_token(scratch: Path) -> Path:
 
 def _write_secret(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32))
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        # Whole or not at all, and not in place of one that another run has made meanwhile.
+        path.hardlink_to(aside)
+    finally:
+        Path(aside).unlink()
 
 
 def start(slots: Slots, scratch: Path, log: Path, note: Callable[[str], None]) -> None:

@@ -1,5 +1,6 @@
 """What a user sees while trials run: a line each trial that ends, and a live view below."""
 
+import logging
 import os
 import socket
 import threading
@@ -27,6 +28,8 @@ from clar_sweeps.tuning.wording import (
     last_line_of_error,
     plain,
 )
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_READS = 1.0
 _SECONDS_BETWEEN_LINES = 300.0
@@ -70,6 +73,7 @@ class Progress:
         self._watcher = Watcher(run, clock=clock)
         self._reading = threading.Lock()  # the live view reads in a thread of its own
         self._last: tuple[float, Snapshot] | None = None
+        self._shown: RenderableType = Text("")
         self._seconds_between_lines = seconds_between_lines
         self._left = threading.Event()
         self._lines = threading.Thread(target=self._tell_now_and_then, daemon=True)
@@ -123,7 +127,8 @@ class Progress:
         """A trial was interrupted and waits for another process."""
         self._running.pop(trial.id, None)
         self._waiting[trial.id] = trial
-        self.note(f"{trial.name}: {why}; it goes on from its checkpoint")
+        if why:
+            self.note(f"{trial.name}: {why}; it goes on from its checkpoint")
 
     def ended(self, trial: Trial, record: Record | None) -> None:
         """A trial will not run again in this run; without a record, it has none."""
@@ -132,10 +137,12 @@ class Progress:
         state = record.state if record else "unfinished"
         with self._reading:
             self._watcher.notice(trial)
-        snapshot = self.snapshot(anew=True)
+        snapshot = self._snapshot_if_readable()
         is_counted = trial.config.epochs > 0
         counts = is_counted and state != "unfinished"
-        line = Text(f"[{snapshot.ended}/{len(snapshot.sweep.trials)}] " if counts else "")
+        line = Text()
+        if snapshot and counts:
+            line.append(f"[{snapshot.ended}/{len(snapshot.sweep.trials)}] ")
         line.append(plain(trial.name)).append(" ")
         is_asked = records.stop_requested(self._run, records.trial_folder(self._run, trial))
         stopped = state == "unfinished" and is_asked
@@ -144,10 +151,19 @@ class Progress:
             line.append(f" in {format_seconds(max(0.0, self._clock() - started))}")
         outcome = _outcome(record) if record else ""
         line.append(f": {outcome}" if outcome else "")
-        is_over = snapshot.stopping or not (self._waiting or self._running)
-        if snapshot.left and is_counted and not is_over:
+        if snapshot and snapshot.left and is_counted and not self._is_over(snapshot):
             line.append(f", about {format_duration(snapshot.left.seconds)} left", "dim")
         self._console.print(line, soft_wrap=True)
+
+    def _is_over(self, snapshot: Snapshot) -> bool:
+        return snapshot.stopping or not (self._waiting or self._running)
+
+    def _snapshot_if_readable(self) -> Snapshot | None:
+        try:
+            return self.snapshot(anew=True)
+        except (OSError, RecordError) as error:  # the next look may succeed
+            logger.warning("%s", error)
+            return None
 
     def snapshot(self, *, anew: bool = False) -> Snapshot:
         """The run as its records tell it, read about once a second.
@@ -159,10 +175,13 @@ class Progress:
             RecordError: The plan cannot be read.
         """
         with self._reading:
-            now = self._clock()
-            if anew or self._last is None or not 0 <= now - self._last[0] < _SECONDS_BETWEEN_READS:
-                self._last = now, self._watcher.read(self._driver())
-            return self._last[1]
+            return self._read(anew=anew)
+
+    def _read(self, *, anew: bool = False) -> Snapshot:
+        now = self._clock()
+        if anew or self._last is None or not 0 <= now - self._last[0] < _SECONDS_BETWEEN_READS:
+            self._last = now, self._watcher.read(self._driver())
+        return self._last[1]
 
     def _driver(self) -> Driver:
         """This process; what it knows itself it does not ask the records."""
@@ -185,10 +204,16 @@ class Progress:
         return by_us or records.stop_requested(self._run)
 
     def _view(self) -> RenderableType:
+        # Called under rich's lock, for which a signal's handler may wait in the thread that reads.
+        if not self._reading.acquire(blocking=False):
+            return self._shown
         try:
-            return Picture(self.snapshot())
+            self._shown = Picture(self._read())
         except (OSError, RecordError) as error:  # the next look may succeed; training goes on
-            return Text(plain(error), "yellow")
+            self._shown = Text(plain(error), "yellow")
+        finally:
+            self._reading.release()
+        return self._shown
 
     def _tell_now_and_then(self) -> None:
         while not self._left.wait(self._seconds_between_lines):

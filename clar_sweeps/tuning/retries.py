@@ -10,6 +10,9 @@ PROCESS_DIED = "ProcessDied"
 HUNG = "Hung"
 NODE_LOST = "NodeLost"
 _LOSSES = (PROCESS_DIED, HUNG, NODE_LOST)
+# Such a trial has come as far as its first steps, and what it met is in its config.
+_OF_THE_TRIAL = (DIVERGED, OUT_OF_MEMORY)
+_MOST_IN_VAIN = 5
 
 
 class Verdict(NamedTuple):
@@ -64,6 +67,45 @@ class Retries:
         is_in_vain = kind == DIVERGED and is_repeated
         again = excused or (num <= self.max_retries and not is_in_vain)
         return Verdict(again, counts=not excused, num=num)
+
+
+class Breaker:
+    """Tells that a run had better stop: trial after trial is given up with no epoch trained.
+
+    Then the cause is rather the machine, the disk or the installation than the trials, and to go on
+    would close the whole sweep as failed. Five in a row are enough. Others that are in training
+    meanwhile do not interrupt the row, for one bad machine fails fast and would get all trials of a
+    cluster; only one that is done does, or one that is given up later than its first epoch.
+
+    Cells of a sweep that are simply wrong do not count: what `run_trial` closes itself (a
+    UsageError) is not given up here, and a divergence or a want of memory on a GPU is the trial's
+    own. As retries wait behind the other trials, all have had their turn before one is given up.
+    """
+
+    def __init__(self) -> None:
+        self.num = 0  # given up in a row
+        self._trained: set[str] = set()
+
+    def trained(self, trial_id: str) -> None:
+        """A trial has trained an epoch in this run."""
+        self._trained.add(trial_id)
+
+    def ended_well(self) -> None:
+        """A trial is done."""
+        self.num = 0
+
+    def gave_up(self, trial_id: str, kind: str) -> bool:
+        """Take in that a trial is given up; tells whether to stop.
+
+        Args:
+            trial_id: Of the trial.
+            kind: Of its last failure.
+        """
+        if trial_id in self._trained:
+            self.num = 0
+        elif kind not in _OF_THE_TRIAL:
+            self.num += 1
+        return self.num >= _MOST_IN_VAIN
 
 
 def tells_most(failures: Sequence[Failure]) -> Failure:

@@ -1,5 +1,6 @@
 """The run folder as a whole: who works in it, what is done, what is left to do."""
 
+import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,9 @@ _OURS = {"run.json", "stop.json", "run.log", "ray.log", "trials", "untrained", "
 
 # Ended, but not with a result: taken up again on request only.
 UNSUCCESSFUL: tuple[State, ...] = ("failed", "diverged")
+
+# `status` and `stop` hold the lock for an instant when they ask whether a process works here.
+_LOCK_TIMEOUT_SECONDS = 1.0
 
 
 class Work(NamedTuple):
@@ -74,15 +78,33 @@ def opened(run: Path, sweep: Sweep) -> Iterator[Presence]:
         raise RecordError(
             f"{run.absolute()}: is no run folder and not empty; give another --run-dir"
         )
-    with records.locked(run, timeout_seconds=0.0) as acquired:
+    with records.locked(run, timeout_seconds=_LOCK_TIMEOUT_SECONDS) as acquired:
         if not acquired or _lives_elsewhere(run):
             raise RunLockedError(
                 f"{run}: {_owner(run)} works in it; wait for it, or end it by "
                 f"'clar-sweep stop {run}'"
             )
+        records.remove_leftovers(run)
         with Presence(run) as presence:
             records.write_json(run / PLAN, plan_to_json(_with_earlier_seeds(sweep, run)))
             yield presence
+
+
+def refuse_links(run: Path) -> None:
+    """Refuse what lies elsewhere: a stranger's run folder must not have us write or delete there.
+
+    The run folder itself may be reached by a link, and so may be its report.
+
+    Raises:
+        RecordError: A link in the run folder leads out of it.
+    """
+    inside = run.resolve()
+    for folder in (run, run / "trials", run / "untrained"):
+        for place in folder.iterdir() if folder.is_dir() else ():
+            # Not by Path.resolve, which raises where a link leads to itself.
+            end = Path(os.path.realpath(place)) if place.is_symlink() else inside
+            if not end.is_relative_to(inside) and place != run / "report":
+                raise RecordError(f"{place}: is a link out of the run folder; remove it")
 
 
 def _lives_elsewhere(run: Path) -> bool:

@@ -3,26 +3,28 @@
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from clar_sweeps.config import Trial
 from clar_sweeps.sweep import Resources
-from clar_sweeps.tuning.cluster import ray_running
+from clar_sweeps.tuning.cluster import machines, ray_running, wait_for_cpus
 from clar_sweeps.tuning.hang import HangWatch
 from clar_sweeps.tuning.interrupts import stopping_by_signal
 from clar_sweeps.tuning.metrics import gauges_shown
 from clar_sweeps.tuning.nodes import Expected, agreed
+from clar_sweeps.tuning.recount import Recount
 from clar_sweeps.tuning.schedule import Schedule
-from clar_sweeps.tuning.slots import share_out_cluster
 from clar_sweeps.tuning.snapshot import Snapshot
 from clar_sweeps.tuning.trainable import Order
 
 _STORAGE = ".ray"  # Tune's own files, of no use once it has ended
 
 # Tune keeps about 70 kB of each trial that it has been given until its experiment ends; a new
-# experiment costs a few seconds.
+# experiment costs a few seconds, and more where trials are long: at the end of a batch slots that
+# become free stay so until its last trial has ended, for two experiments do not share slots. What
+# waits to be tried again belongs to the next batch.
 _BATCH = 1000
 
 # Trials of so many epochs on CPUs follow one another in the same processes.
@@ -57,24 +59,30 @@ def run_with_ray(
     """
     slots = None if address else schedule.slots
     with (
-        ray_running(schedule.run, slots=slots, address=address, note=schedule.note) as machines,
+        ray_running(schedule.run, slots=slots, address=address, note=schedule.note),
         _agreed(schedule, address) as expected,
     ):
-        if address:
-            schedule.take_slots(share_out_cluster(machines, resources, schedule.waiting))
-            schedule.note(f"on the cluster: {schedule.slots.describe()}")
+        recount = Recount(schedule, resources, machines) if address else None
         give = _Orders(schedule, expected, hang_timeout_seconds, set_up)
         watch = HangWatch(schedule.run, timeout_seconds=hang_timeout_seconds)
         with stopping_by_signal(schedule), gauges_shown(look):
             while not schedule.is_over:
                 with _storage(schedule.run) as storage:
-                    _tune(schedule, watch, give, storage)
+                    _tune(schedule, watch, recount, give, storage)
+                schedule.drop_unstarted()  # by `Idle`, of which Tune tells nobody
     if schedule.fault is not None:
         raise schedule.fault
 
 
-def _agreed(schedule: Schedule, address: str | None) -> AbstractContextManager[Expected | None]:
-    return agreed(schedule.run, schedule.waiting) if address else nullcontext()
+@contextmanager
+def _agreed(schedule: Schedule, address: str | None) -> Iterator[Expected | None]:
+    if address is None:
+        yield None
+        return
+    wait_for_cpus(address, schedule.note)
+    with agreed(schedule.run, schedule.waiting) as expected:
+        wait_for_cpus(address, schedule.note)  # who was there may be lost by now
+        yield expected
 
 
 class _Orders:
@@ -125,10 +133,16 @@ def _storage(run: Path) -> Iterator[Path]:
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def _tune(schedule: Schedule, watch: HangWatch, order: _Orders, storage: Path) -> None:
+def _tune(
+    schedule: Schedule,
+    watch: HangWatch,
+    recount: Recount | None,
+    order: _Orders,
+    storage: Path,
+) -> None:
     from ray import tune
 
-    from clar_sweeps.tuning.experiment import Bookkeeper, InOrder, Process
+    from clar_sweeps.tuning.experiment import Bookkeeper, Idle, InOrder, Process
 
     tune.Tuner(
         Process,
@@ -142,8 +156,9 @@ def _tune(schedule: Schedule, watch: HangWatch, order: _Orders, storage: Path) -
         run_config=tune.RunConfig(
             name="experiment",
             storage_path=str(storage),
+            stop=Idle(schedule),
             failure_config=tune.FailureConfig(max_failures=0),
-            callbacks=[Bookkeeper(schedule, watch)],
+            callbacks=[Bookkeeper(schedule, watch, recount)],
             verbose=0,
         ),
     ).fit()

@@ -1,7 +1,6 @@
 """What a run still has to do, and what becomes of what happens; the same with Ray and without."""
 
 import logging
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -11,10 +10,12 @@ from typing import Any
 
 from clar_sweeps import records
 from clar_sweeps.config import Trial
-from clar_sweeps.errors import DiskFullError, RecordError
+from clar_sweeps.errors import DiskFullError, RecordError, UsageError
 from clar_sweeps.records import OUT_OF_MEMORY, Failure, Record
+from clar_sweeps.tuning.deaths import is_repeated, keep_death, last_line
 from clar_sweeps.tuning.events import Listener
-from clar_sweeps.tuning.retries import Retries, tells_most
+from clar_sweeps.tuning.requests import Requests
+from clar_sweeps.tuning.retries import Breaker, Retries, tells_most
 from clar_sweeps.tuning.slots import Slots, one_fewer_per_gpu
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 1.0
 # A process that was killed a moment ago may not have given the lock back.
 _LOCK_TIMEOUT_SECONDS = 2.0
+# A lost process may hold its trial until NFS takes the lock from its machine, 90 s, or until Ray,
+# which may first learn of the loss, has cleaned up after it.
+_LOCK_PATIENCE_SECONDS = 15 * 60.0
 
 
 @dataclass
@@ -66,11 +70,13 @@ class Schedule:
         self.slots = slots
         self.stopping = False
         self.signal: int | None = None  # that told this process to stop
-        self.fault: OSError | RecordError | DiskFullError | None = None
+        self.fault: OSError | UsageError | None = None
         self._waiting = deque(trials)
         self._running: dict[str, _Running] = {}
-        self._asked: list[Path] = []
+        self._requests = Requests()
         self._retries = Retries(max_retries)
+        self._breaker = Breaker()
+        self._locked_since: dict[str, float] = {}  # by trial, until it is trained here
         self._failures_before: dict[str, int] = {}  # this run, by trial
         self._listener = listener
         self._use_slots = use_slots
@@ -102,10 +108,15 @@ class Schedule:
         """Nothing is handed out and nothing will be."""
         return not self._running and (self.stopping or not self._waiting)
 
+    @property
+    def is_idle(self) -> bool:
+        """The run stops and none is in training: what was handed out need not begin."""
+        return self.stopping and not self.running
+
     def next(self) -> Trial | None:
         """The next trial, which counts as running from now on; None where none may start now."""
         while self._waiting and len(self._running) < self.slots.num:
-            self._see_request()
+            self.see_request()
             if self.stopping:
                 return None
             trial = self._waiting.popleft()
@@ -126,6 +137,8 @@ class Schedule:
     def started(self, trial: Trial) -> None:
         """A process takes up a trial that was handed out."""
         self._running[trial.id].started = True
+        if self.stopping:  # by a signal, just when it was handed out
+            self._ask_to_stop(trial)
         self._listener.started(trial)
 
     def reported(self, trial: Trial, row: Mapping[str, Any]) -> None:
@@ -134,6 +147,8 @@ class Schedule:
             self.note(f"{trial.name}: {row['note']}")
         elif "epoch" in row:
             self._running[trial.id].epoch = row["epoch"]
+            self._breaker.trained(trial.id)
+            self._locked_since.pop(trial.id, None)
             self._listener.reported(trial, row)
 
     def note(self, text: str) -> None:
@@ -142,8 +157,35 @@ class Schedule:
 
     def returned(self, trial: Trial) -> None:
         """A trial has ended, or stopped as asked; its record tells which."""
-        self._see_request()  # the trial may have seen it first
+        self.see_request()  # the trial may have seen it first
         self._running.pop(trial.id)
+        record = self._record(trial)
+        if record is not None and record.state == "done":
+            self._breaker.ended_well()
+        self._listener.ended(trial, record)
+
+    def locked(self, trial: Trial) -> None:
+        """Another process holds the trial, perhaps one that was lost and lives on for a while.
+
+        It is no fault of the trial's: it waits behind the others and is tried again, which does not
+        count, and after 15 min is left to that process.
+        """
+        self.see_request()
+        self._running.pop(trial.id)
+        is_news = trial.id not in self._locked_since
+        since = self._locked_since.setdefault(trial.id, self._clock())
+        minutes = f"{_LOCK_PATIENCE_SECONDS / 60:g} min"
+        if not self.stopping and self._clock() - since < _LOCK_PATIENCE_SECONDS:
+            self._waiting.append(trial)
+            why = f"another process still holds it; tried again for at most {minutes}"
+            self._listener.restarted(trial, why if is_news else "")
+            return
+        if not self.stopping:
+            self.note(
+                f"{trial.name}: left out, for another process has held "
+                f"{records.trial_folder(self.run, trial)} for more than {minutes}; wait for that "
+                "process or end it, then the same command goes on"
+            )
         self._listener.ended(trial, self._record(trial))
 
     def interrupted(self, trial: Trial, death: Failure) -> None:
@@ -154,9 +196,10 @@ class Schedule:
             death: What to keep where the trial itself could keep nothing.
         """
         was = self._running.pop(trial.id)
+        self._locked_since.pop(trial.id, None)
         folder = records.trial_folder(self.run, trial)
         try:
-            self._decide(was, _keep(folder, death, before=was.failures))
+            self._decide(was, keep_death(folder, death, before=was.failures))
         except (OSError, RecordError, DiskFullError) as error:
             self.give_up(error)
             self._listener.ended(trial, self._record(trial))
@@ -170,10 +213,13 @@ class Schedule:
             failure.kind,
             epoch=was.epoch,
             has_more_room=self.slots.gpus > was.slots.gpus,
-            is_repeated=any(_say_the_same(failure, each) for each in failures[:-1]),
+            is_repeated=is_repeated(failures),
         )
         if not verdict.again:
-            self._close(trial, tells_most(failures[self._failures_before[trial.id] :]))
+            # Of those of this run; all may have gone with the file.
+            failures = failures[self._failures_before[trial.id] :] or failures[-1:]
+            self._close(trial, tells_most(failures))
+            self._stop_if_in_vain(trial, failure)
         elif self.stopping:
             self._listener.ended(trial, self._record(trial))
         else:
@@ -182,7 +228,17 @@ class Schedule:
             (self._waiting.append if verdict.counts else self._waiting.appendleft)(trial)
             tried = f"retry {verdict.num} of {self._retries.max_retries}"
             tried = tried if verdict.counts else "a retry that does not count"
-            self._listener.restarted(trial, f"{_in_a_line(failure)}; {tried}")
+            self._listener.restarted(trial, f"{last_line(failure)}; {tried}")
+
+    def _stop_if_in_vain(self, trial: Trial, failure: Failure) -> None:
+        in_vain = self._breaker.gave_up(trial.id, failure.kind)
+        is_left = self._waiting or self._running
+        if in_vain and is_left and not self.stopping:
+            self.note(
+                f"{self._breaker.num} trials in a row were given up before they had trained an "
+                f"epoch, so no more are started; the last for: {last_line(failure)}"
+            )
+            self.stop()
 
     def _make_room(self, trial: Trial) -> None:
         fewer = one_fewer_per_gpu(self.slots)
@@ -207,11 +263,11 @@ class Schedule:
         folder = records.trial_folder(self.run, trial)
         try:
             return records.read_record(folder) if (folder / "config.json").exists() else None
-        except RecordError as error:
+        except (OSError, RecordError) as error:
             self.give_up(error)
             return None
 
-    def give_up(self, fault: OSError | RecordError | DiskFullError) -> None:
+    def give_up(self, fault: OSError | UsageError) -> None:
         """Hand out nothing more for a fault that no trial can mend; those in training stop."""
         logger.error("%s", fault)
         if self.fault is None:
@@ -222,23 +278,27 @@ class Schedule:
         """Hand out nothing more, and let those in training end their epoch and stop."""
         self.stopping = True
         for each in list(self._running.values()):
-            folder = records.trial_folder(self.run, each.trial)
-            try:
-                records.request_stop(folder)
-            except (OSError, DiskFullError) as error:  # it will meet the same wall
-                logger.debug("%s", error)
-            else:
-                self._asked.append(folder)
+            self._ask_to_stop(each.trial)
+
+    def _ask_to_stop(self, trial: Trial) -> None:
+        self._requests.ask(records.trial_folder(self.run, trial))
+
+    def drop_unstarted(self) -> None:
+        """Forget what was handed out and got no process; the next run of the folder takes it up."""
+        for each in [each for each in self._running.values() if not each.started]:
+            del self._running[each.trial.id]
+            self._listener.ended(each.trial, self._record(each.trial))
 
     def look(self) -> bool:
         """See whether somebody asked the run to stop; call it often, it tells when it did look."""
         if self._clock() - self._looked < _SECONDS_BETWEEN_LOOKS:
             return False
         self._looked = self._clock()
-        self._see_request()
+        self.see_request()
         return True
 
-    def _see_request(self) -> None:
+    def see_request(self) -> None:
+        """Stop if somebody asked the run to."""
         if not self.stopping and records.stop_requested(self.run):
             self.note(f"asked to stop: {self.describe_rest()}")
             self.stop()
@@ -252,36 +312,4 @@ class Schedule:
 
     def close(self) -> None:
         """Withdraw what this run asked of its trials; call it when none is in training."""
-        records.withdraw_stop(self._asked)
-
-
-def describe_death(kind: str, message: str, *, trace: str, log: Path) -> Failure:
-    """A failure that the trial's process could not describe itself."""
-    return Failure(
-        at=time.time(),
-        host=socket.gethostname(),
-        pid=0,
-        kind=kind,
-        message=message,
-        traceback=trace,
-        log=str(log),
-        provenance={},
-    )
-
-
-def _keep(folder: Path, death: Failure, *, before: int) -> list[Failure]:
-    """All failures; the last is the trial's own if it wrote one since it was handed out."""
-    failures = records.read_failures(folder)
-    if len(failures) > before:
-        return failures
-    folder.mkdir(parents=True, exist_ok=True)
-    records.append_failure(folder, death)
-    return [*failures, death]
-
-
-def _say_the_same(one: Failure, other: Failure) -> bool:
-    return (one.kind, one.message) == (other.kind, other.message)
-
-
-def _in_a_line(failure: Failure) -> str:
-    return (failure.message.strip().splitlines() or [failure.kind])[-1]
+        self._requests.withdraw()

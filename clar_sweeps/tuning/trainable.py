@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clar_sweeps.config import Trial, TrialConfig, make_trial, parse_config
-from clar_sweeps.errors import DiskFullError, RunLockedError
+from clar_sweeps.errors import DiskFullError, RunLockedError, UsageError
 from clar_sweeps.tuning.nodes import Expected, refuse_unless_agreed
 
 # 0.4 to 0.6 GB on GPUs of the last years; more where all kernels are loaded at once.
@@ -47,7 +47,11 @@ def train_in_ray(order: dict[str, Any]) -> None:
 
     what = Order(**order)
     if what.expected is not None:
-        refuse_unless_agreed(what.expected, Path(what.run))
+        try:
+            refuse_unless_agreed(what.expected, Path(what.run))
+        except UsageError as error:  # of the machine: no trial of the sweep has failed
+            tune.report({"refused": str(error)})
+            return
     what.set_up(Path(what.run))
     occupy(cpus=what.cpus / what.ranks, gpus=what.gpus / what.ranks)
     try:
@@ -62,7 +66,7 @@ def train_in_ray(order: dict[str, Any]) -> None:
     except DiskFullError as error:
         tune.report({"disk_full": str(error)})
     except RunLockedError as error:
-        tune.report({"note": str(error)})
+        tune.report({"locked": str(error)})
 
 
 def occupy(*, cpus: float, gpus: float) -> None:

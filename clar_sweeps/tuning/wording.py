@@ -8,13 +8,21 @@ from typing import Any
 _UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
+def without_controls(text: str) -> str:
+    """A text of several lines, as a terminal shows it; of names and messages see `plain`."""
+    return "\n".join(_shown(line.expandtabs()) for line in text.splitlines())
+
+
 def plain(text: object) -> str:
     """A text from a record as one line that can do nothing to a terminal.
 
     Names, hosts and messages are data: of an escape sequence the control characters go, and what
     is left of it is seen. For rich put it into a `Text`, which reads no markup.
     """
-    line = " ".join(str(text).split())
+    return _shown(" ".join(str(text).split()))
+
+
+def _shown(line: str) -> str:
     return "".join(each for each in line if unicodedata.category(each) not in _UNSHOWN)
 
 

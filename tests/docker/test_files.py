@@ -81,12 +81,28 @@ def test_the_slurm_script_parses() -> None:
     assert (DOCKER / "slurm.sh").stat().st_mode & 0o100
 
 
+@pytest.mark.parametrize(("code", "told"), [(0, 0), (1, 0), (2, 2), (143, 143)])
+def test_a_job_that_ended_with_failed_trials_is_not_started_again(code: int, told: int) -> None:
+    command = [DOCKER / "job.sh", "sh", "-c", f"exit {code}"]
+    assert subprocess.run(command).returncode == told
+    (installed,) = [each for name, each in DOCKERFILE if name == "COPY" and "job.sh" in each]
+    assert installed.endswith(f" /usr/local/bin/{RAYJOB['spec']['entrypoint'].split()[0]}")
+
+
+def test_the_slurm_script_counts_the_nodes_before_it_starts_the_driver() -> None:
+    text = (DOCKER / "slurm.sh").read_text()
+    (count,) = re.findall(r"^count='(.*)'$", text, flags=re.MULTILINE)
+    compile(count, "slurm.sh", "exec")
+    assert text.index('"$count" "$address"') < text.index('clar-sweep run "$@" --address')
+
+
 def test_the_dockerfile_has_known_instructions_and_existing_sources() -> None:
     known = {"FROM", "ARG", "ENV", "RUN", "COPY", "WORKDIR", "USER", "VOLUME", "CMD"}
     assert {name for name, _ in DOCKERFILE} <= known
     ignored = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
     for name, arguments in DOCKERFILE:
-        for source in arguments.split()[:-1] if name == "COPY" else ():
+        words = [word for word in arguments.split() if not word.startswith("--")]
+        for source in words[:-1] if name == "COPY" else ():
             assert (ROOT / source).exists()
             assert f"!{source}" in ignored
 

@@ -30,6 +30,10 @@ QUICK = {
     "precision": "float32",
 }
 
+# So long that it trains by then: to write a stack while the interpreter goes on, without its lock,
+# may crash it.
+HANG_PATIENCE_SECONDS = 2.0
+
 
 def quick_trial(**fields: object) -> Trial:
     return make_trial(tiny_config(**{**QUICK, **fields}))
@@ -95,10 +99,10 @@ def train_and_hang(run: Path, cache: Path, how: str) -> None:
 
     Trainer.train_epoch = stand_still  # type: ignore[assignment,method-assign]
     if how == "in a thread":  # as Ray does it
-        thread = threading.Thread(target=train, args=(run, cache, 0.5))
+        thread = threading.Thread(target=train, args=(run, cache, HANG_PATIENCE_SECONDS))
         thread.start()
         thread.join()
-    train(run, cache, 0.5)
+    train(run, cache, HANG_PATIENCE_SECONDS)
 
 
 def train_on_a_disk_that_is_full(run: Path, cache: Path) -> None:

@@ -13,7 +13,7 @@ from clar_sweeps import records
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.config import Trial, make_trial
 from clar_sweeps.data import Waveforms
-from clar_sweeps.errors import CheckpointError, ConfigError, DataError, DivergedError
+from clar_sweeps.errors import ConfigError, DataError, DivergedError
 from clar_sweeps.trainer import Trainer, run_trial
 
 Rows = list[dict[str, Any]]
@@ -282,7 +282,7 @@ def test_weights_that_are_finite_and_useless_are_a_divergence(
 @pytest.mark.parametrize(
     ("field", "value", "error", "message"),
     [
-        ("precision", "torch.float64", CheckpointError, "precision is torch.float64, here it is"),
+        ("precision", "torch.float64", ConfigError, "trained in float64, here it would go on in"),
         ("dataset_digest", "f00", DataError, r"trained on other clips \(digest f00\)"),
     ],
 )

@@ -11,7 +11,7 @@ from disturbed import assert_equal_numbers, quick_trial
 from clar_sweeps import records
 from clar_sweeps.checkpoint import load_checkpoint, save_checkpoint
 from clar_sweeps.data import Waveforms
-from clar_sweeps.errors import DiskFullError, RankLostError
+from clar_sweeps.errors import DiskFullError, RankLostError, RunLockedError
 from clar_sweeps.trainer import Trainer, run_trial
 from clar_sweeps.trainer.failing import keep_failure, kind_of
 from clar_sweeps.trainer.heartbeat import Heartbeat
@@ -151,25 +151,40 @@ def test_an_unsound_checkpoint_is_never_kept_in_place_of_a_sound_one(
     assert_equal_numbers(two_epochs, undisturbed)
 
 
-def test_checkpoints_of_another_precision_are_put_aside_however_often_it_changes(
+def test_a_checkpoint_of_another_precision_is_refused_and_kept(
     two_epochs: Path, undisturbed: Path
 ) -> None:
     folder = folder_of(two_epochs)
-    for _ in range(2):
-        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
-            state = load_checkpoint(folder / name, trial_id=quick_trial().id)
-            save_checkpoint(
-                folder / "other", state | {"precision": "torch.bfloat16"}, trial_id=quick_trial().id
-            )
-            (folder / "other").replace(folder / name)
-        notes: Rows = []
-        assert stop_after(two_epochs, two_epochs, epoch=2, rows=notes) == "unfinished"
-        assert [row["note"].split("; ")[0] for row in notes if "note" in row] == [
-            f"{folder / name}.pt: precision is torch.bfloat16, here it is None"
-            for name in ("checkpoint", "checkpoint.previous")
-        ]
+    path = folder / "checkpoint.pt"
+    sound = path.read_bytes()
+    state = load_checkpoint(path, trial_id=quick_trial().id)
+    save_checkpoint(path, state | {"precision": "torch.bfloat16"}, trial_id=quick_trial().id)
+    elsewhere = path.read_bytes()
+    assert train(two_epochs)[0] == "failed"
+    error = records.read_record(folder).summary["error"]
+    assert error["message"].startswith(
+        f"{path}: trained in bfloat16, here it would go on in float32; run it with --retry-failed"
+    )
+    assert path.read_bytes() == elsewhere
+    path.write_bytes(sound)
+    records.reopen(two_epochs, quick_trial())
     assert train(two_epochs)[0] == "done"
     assert_equal_numbers(two_epochs, undisturbed)
+
+
+@pytest.mark.usefixtures("digits")
+def test_a_trial_that_another_process_trains_as_well_is_left_to_it(tmp_path: Path) -> None:
+    elsewhere = records.begin_live()._replace(host="elsewhere", pid=7)
+
+    def report(row: dict[str, Any]) -> None:
+        if row.get("epoch") == 1:
+            records.write_live(folder_of(tmp_path), elsewhere)
+
+    with pytest.raises(RunLockedError, match="process 7 on elsewhere trains this trial as well"):
+        run_trial(quick_trial(), tmp_path, report)
+    assert [row["epoch"] for row in records.read_history(folder_of(tmp_path))] == [1]
+    assert records.state_of(tmp_path, quick_trial()) == "unfinished"
+    assert records.read_failures(folder_of(tmp_path)) == []
 
 
 def test_training_goes_on_where_no_sign_of_life_can_be_left(

@@ -108,6 +108,7 @@ def test_a_trial_that_hangs_leaves_the_place_and_goes_on_when_it_is_ended(
     live = records.read_live(folder)
     process.kill()
     process.join()
+    assert process.exitcode == -signal.SIGKILL
     innermost, *callers = records.read_stack(folder).splitlines()
     assert "in stand_still" in innermost
     assert any("in run_trial" in caller for caller in callers)

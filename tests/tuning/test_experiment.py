@@ -10,13 +10,14 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 
 from clar_sweeps import records
 from clar_sweeps.config import Trial, TrialConfig, make_trial
-from clar_sweeps.errors import DiskFullError
+from clar_sweeps.errors import DiskFullError, UsageError
 from clar_sweeps.records import Record
-from clar_sweeps.tuning.experiment import Bookkeeper, InOrder
+from clar_sweeps.tuning.experiment import Bookkeeper, Idle, InOrder
 from clar_sweeps.tuning.hang import HangWatch
+from clar_sweeps.tuning.nodes import Expected
 from clar_sweeps.tuning.schedule import Schedule
 from clar_sweeps.tuning.slots import Machine, Slots
-from clar_sweeps.tuning.trainable import Order
+from clar_sweeps.tuning.trainable import Order, train_in_ray
 
 # As the control store words it; test_nodes.py hears it from a real one.
 NODE_DIED = "The actor died because its node has died. Node Id: 12ab"
@@ -189,8 +190,55 @@ def test_a_full_disk_of_a_trials_machine_ends_the_run(
     assert schedule.is_over
 
 
+def test_a_trial_that_another_process_holds_is_put_back(
+    bookkeeper: Bookkeeper, schedule: Schedule, trials: list[Trial], tmp_path: Path
+) -> None:
+    trial = schedule.next()
+    assert trial is not None
+    of_tune = TuneTrial(trial, tmp_path)
+    of_tune.last_result = {"locked": "another process trains this trial"}
+    bookkeeper.on_trial_complete(0, [], of_tune)
+    assert schedule.waiting == [*trials[1:], trials[0]]
+
+
+def test_the_experiment_of_a_run_that_stops_ends_with_nothing_in_training(
+    schedule: Schedule,
+) -> None:
+    idle = Idle(schedule)
+    trial = schedule.next()
+    assert trial is not None
+    schedule.started(trial)
+    assert not idle.stop_all()
+    schedule.stop()
+    assert not idle.stop_all()
+    schedule.returned(trial)
+    assert idle.stop_all()
+
+
 def test_tune_can_pickle_what_holds_a_live_display(
     bookkeeper: Bookkeeper, in_order: InOrder
 ) -> None:
-    for part in (bookkeeper, in_order):
+    for part in (bookkeeper, in_order, Idle(bookkeeper.schedule)):
         pickle.loads(pickle.dumps(part))
+
+
+def test_a_machine_that_does_not_agree_ends_the_run_and_no_trial(
+    bookkeeper: Bookkeeper,
+    schedule: Schedule,
+    trials: list[Trial],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.tune.report", told.append)
+    trial = schedule.next()
+    assert trial is not None
+    train_in_ray(order(trial, tmp_path) | {"expected": Expected("token", {"torch": "0.1"}, [])})
+    (last,) = told
+    tune_trial = TuneTrial(trial, tmp_path)
+    tune_trial.last_result = last
+    bookkeeper.on_trial_complete(0, [], tune_trial)  # type: ignore[arg-type]
+    assert isinstance(schedule.fault, UsageError)
+    assert str(schedule.fault).startswith("node ")
+    assert schedule.is_over
+    assert records.state_of(tmp_path, trial) == "missing"

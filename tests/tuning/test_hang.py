@@ -41,12 +41,54 @@ def beat(run: Path, trial: Trial, **fields: object) -> None:
     records.write_live(records.trial_folder(run, trial), live)
 
 
-def test_a_trial_that_never_speaks_hangs(watch: HangWatch, clock: Clock, trial: Trial) -> None:
+def look_until(watch: HangWatch, clock: Clock, now: float) -> list[Trial]:
+    """Look every 20 s, as a driver does that is not standing still; what the last look finds."""
+    while clock.now < now - 20:
+        clock.now += 20
+        assert watch.silent() == []
+    clock.now = now
+    return watch.silent()
+
+
+def test_a_trial_that_falls_silent_hangs(
+    watch: HangWatch, clock: Clock, trial: Trial, tmp_path: Path
+) -> None:
     watch.begin(trial)
-    clock.now = 10
+    beat(tmp_path, trial)
     assert watch.silent() == []
-    clock.now = 10.1
-    assert watch.silent() == [trial]
+    assert look_until(watch, clock, 10) == []
+    assert look_until(watch, clock, 10.1) == [trial]
+    assert watch.patience_seconds(trial) == 10
+
+
+def test_the_first_sign_of_an_attempt_may_take_half_an_hour(
+    watch: HangWatch, clock: Clock, trial: Trial
+) -> None:
+    watch.begin(trial)
+    assert look_until(watch, clock, 1800) == []
+    assert look_until(watch, clock, 1800.1) == [trial]
+    assert watch.patience_seconds(trial) == 1800
+
+
+def test_a_longer_timeout_holds_for_the_first_sign_too(
+    tmp_path: Path, clock: Clock, trial: Trial
+) -> None:
+    watch = HangWatch(tmp_path, timeout_seconds=3600, clock=clock)
+    watch.begin(trial)
+    assert look_until(watch, clock, 3600) == []
+    assert look_until(watch, clock, 3600.1) == [trial]
+
+
+def test_silence_while_the_driver_itself_stood_still_is_forgiven(
+    watch: HangWatch, clock: Clock, trial: Trial, tmp_path: Path
+) -> None:
+    watch.begin(trial)
+    beat(tmp_path, trial)
+    assert watch.silent() == []
+    clock.now = 5000  # the machine was paused, and the trial's with it
+    assert watch.silent() == []
+    assert look_until(watch, clock, 5010) == []
+    assert look_until(watch, clock, 5010.1) == [trial]
 
 
 def test_each_sign_of_life_starts_the_time_anew(
@@ -66,8 +108,8 @@ def test_what_an_earlier_process_left_is_no_sign_of_life(
 ) -> None:
     beat(tmp_path, trial, step=7)
     watch.begin(trial)
-    clock.now = 10.1
-    assert watch.silent() == [trial]
+    assert look_until(watch, clock, 1800) == []
+    assert look_until(watch, clock, 1800.1) == [trial]
 
 
 @pytest.mark.parametrize("hours", [-5, 5])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from clar_sweeps import records, trainer
-from clar_sweeps.config import TrialConfig, make_trial
+from clar_sweeps.config import Trial, TrialConfig, make_trial
+from clar_sweeps.errors import RunLockedError
 from clar_sweeps.tuning.events import Broadcast
 from clar_sweeps.tuning.local import run_locally
 from clar_sweeps.tuning.schedule import Schedule
@@ -27,3 +28,25 @@ def test_what_a_trial_could_not_keep_is_kept_with_its_kind(
     run_locally(schedule)
     record = records.read_record(records.trial_folder(tmp_path, trial))
     assert record.summary["error"]["type"] == records.OUT_OF_MEMORY
+
+
+def test_a_trial_that_another_process_held_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [
+        make_trial(TrialConfig.model_validate({"augment": ("FD",), "seed": seed}))
+        for seed in range(2)
+    ]
+    tried: list[int] = []
+
+    def held_once(trial: Trial, *args: object) -> None:
+        tried.append(trial.config.seed)
+        if tried == [0]:
+            raise RunLockedError("another process trains this trial")
+
+    monkeypatch.setattr(trainer, "run_trial", held_once)
+    slots = Slots(torch.get_num_threads(), 0, 1, Machine(1, 0))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    schedule = Schedule(trials, tmp_path, slots=slots, max_retries=0, listener=Broadcast([]))
+    run_locally(schedule)
+    assert tried == [0, 1, 0]

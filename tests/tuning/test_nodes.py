@@ -1,11 +1,13 @@
 """A cluster of two nodes: what is checked before a run, and what the loss of a node costs."""
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -198,13 +200,36 @@ def raylet_of(node: Any) -> int:
 @pytest.fixture
 def expected(
     make_desk: Callable[[str], Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Expected:
-    """What a driver found, and left in its run folder, before a node joined."""
+) -> Iterator[Expected]:
+    """What a driver found, and left and holds in its run folder, before a node joined."""
     desk = make_desk("late")
     for name in ("CLAR_SWEEPS_CACHE", "CLAR_SWEEPS_DATA"):
         monkeypatch.setenv(name, desk.environment[name])
-    (tmp_path / "token").touch()
-    return Expected("token", versions(), [(("fsdd", None, None), data.prepare("fsdd").digest)])
+    digests = [(("fsdd", None, None), data.prepare("fsdd").digest)]
+    with (tmp_path / "token").open("w") as token:
+        fcntl.flock(token, fcntl.LOCK_EX)
+        yield Expected("token", versions(), digests)
+
+
+def test_a_node_that_gets_a_lock_held_by_the_driver_is_refused(
+    expected: Expected, tmp_path: Path
+) -> None:
+    (tmp_path / "unheld").touch()
+    with pytest.raises(RecordError, match=r"gets a file lock in .* that is held here, .*NFSv4"):
+        refuse_unless_agreed(expected._replace(token="unheld"), tmp_path)
+    assert nodes._look("node", str(tmp_path), "unheld")[1:] == (True, True, None)
+    assert nodes._look("node", str(tmp_path), "token")[1:] == (True, False, None)
+
+
+def test_an_editors_lock_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "clar_sweeps"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "clar_sweeps")
+    before = versions()
+    (package / ".#losses.py").symlink_to("me@host.1234")
+    assert versions() == before
 
 
 def test_a_node_that_joins_later_prepares_what_it_lacks(
@@ -302,3 +327,28 @@ def test_a_trial_that_no_node_has_room_for_is_refused(site: Site) -> None:
     with site.node(), site.node():
         line = site.refused(file)
     assert line.startswith("resources.cpus_per_trial: 2 is more than the 1 CPUs there are")
+
+
+def test_a_run_waits_for_the_first_node(site: Site) -> None:
+    file = site.desk.write_sweep("first", "  augment: [FD]\naxes:\n  temperature: [0.1]\n")
+    process = subprocess.Popen(
+        site.command(file),
+        cwd=site.desk.folder,
+        env=site.desk.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    told: list[str] = []
+    try:
+        while not told or "the cluster has no CPUs yet; waits 10 min for a node" not in told[-1]:
+            told.append(process.stderr.readline())
+            assert told[-1], told
+        with site.node():
+            told.append(process.communicate(timeout=120)[1])
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, told
+    assert "on the cluster: one at a time" in told[-1]

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from small_disk import run_on_small_disk
 from sweep_desk import Desk
 
 from clar_sweeps.tuning.own_ray import _is_free, _provide_token
@@ -57,6 +58,41 @@ def test_without_a_home_the_token_lies_in_the_scratch_folder(home: Path) -> None
     path = _provide_token(scratch)
     assert path == scratch / "auth_token"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_token_counts_as_none(home: Path) -> None:
+    path = home / ".ray/auth_token"
+    path.parent.mkdir()
+    path.touch()
+    assert _provide_token(home) == path
+    assert len(path.read_text()) == 64
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+FULL_HOME = """
+import os, sys
+from pathlib import Path
+from clar_sweeps.tuning.own_ray import _provide_token
+
+home = Path(os.environ["HOME"])
+with (home / "ballast").open("wb", buffering=0) as ballast:
+    try:
+        while True:
+            ballast.write(b"0" * 4096)
+    except OSError:
+        pass
+    print(_provide_token(Path(sys.argv[1]) / ".."))
+    print(os.listdir(home / ".ray"))
+"""
+
+
+def test_a_home_without_room_is_left_without_a_token(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    answer = run_on_small_disk(FULL_HOME, disk, options="size=64k", environment={"HOME": str(disk)})
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines() == [str(disk / "../auth_token"), "[]"]
+    assert len((tmp_path / "auth_token").read_text()) == 64
 
 
 def test_a_token_that_ray_left_open_to_all_is_closed(home: Path) -> None:

@@ -87,6 +87,8 @@ def test_a_trial_that_was_interrupted_waits_again_and_says_why(run: WatchedRun) 
         assert view.snapshot(anew=True).driver == view._driver()
         assert (view._driver().running, view._driver().waiting) == ((), 1)
         view.started(trial)
+        view.restarted(trial, "")  # told before
+        view.started(trial)
         run.done(trial)
         view.ended(trial, record(run, trial))
     first, second = shown(view).splitlines()
@@ -182,3 +184,27 @@ def test_notes_are_texts_without_markup(run: WatchedRun) -> None:
     listener: Listener = Broadcast([view])
     listener.note("[red]at\x1b[2J http://127.0.0.1:8265[/red]")
     assert shown(view) == "[red]at[2J http://127.0.0.1:8265[/red]\n"
+
+
+def test_a_plan_that_cannot_be_read_for_a_moment_costs_the_line_its_count(run: WatchedRun) -> None:
+    first, second = run.sweep.trials[:2]
+    plan = run.path / "plan.json"
+    with progress(run, first, second) as view:
+        listeners = Broadcast([view])
+        for trial in (first, second):
+            view.started(trial)
+            run.done(trial, 0.432)
+            plan.rename(run.path / "away")
+            listeners.ended(trial, record(run, trial))
+            (run.path / "away").rename(plan)
+        assert listeners.listeners == [view]
+    assert shown(view).splitlines()[0] == f"{first.name} done in 0.0 s: test top-1 43.2 %"
+
+
+def test_the_live_view_waits_for_nobody_who_reads(run: WatchedRun) -> None:
+    view = progress(run, *run.sweep.trials[:1])
+    before = view._view()
+    run.now += 2.0
+    with view._reading:  # as the main thread does when a signal's handler wants to print
+        assert view._view() is before
+    assert view._view() is not before

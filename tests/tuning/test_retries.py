@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from clar_sweeps.records import DIVERGED, OUT_OF_MEMORY, Failure
-from clar_sweeps.tuning.retries import HUNG, NODE_LOST, PROCESS_DIED, Retries, tells_most
-from clar_sweeps.tuning.schedule import describe_death
+from clar_sweeps.tuning.deaths import describe_death
+from clar_sweeps.tuning.retries import (
+    HUNG,
+    NODE_LOST,
+    PROCESS_DIED,
+    Breaker,
+    Retries,
+    tells_most,
+)
 
 
 def failure(kind: str, message: str = "") -> Failure:
@@ -77,3 +84,28 @@ def test_a_trial_that_diverged_is_given_up_for_that_however_often_it_was_killed(
 ) -> None:
     failures = [failure(kind) for kind in kinds]
     assert tells_most(failures) is failures[told]
+
+
+def test_five_trials_in_a_row_that_trained_nothing_are_enough() -> None:
+    breaker = Breaker()
+    kinds = (PROCESS_DIED, "TrialFailed", HUNG, NODE_LOST, "ImportError")
+    told = [breaker.gave_up(name, kind) for name, kind in zip("abcde", kinds, strict=True)]
+    assert told == [False] * 4 + [True]
+
+
+def test_a_trial_that_is_done_or_that_trained_begins_the_row_anew() -> None:
+    breaker = Breaker()
+    for name in "abcd":
+        breaker.gave_up(name, PROCESS_DIED)
+    breaker.ended_well()
+    assert not breaker.gave_up("e", PROCESS_DIED)
+    breaker.trained("f")
+    assert breaker.num == 1  # still in training, elsewhere: the machine of the others may be bad
+    breaker.gave_up("f", PROCESS_DIED)
+    assert breaker.num == 0
+
+
+@pytest.mark.parametrize("kind", [DIVERGED, OUT_OF_MEMORY])
+def test_cells_that_cannot_be_trained_do_not_end_the_others(kind: str) -> None:
+    breaker = Breaker()
+    assert not any(breaker.gave_up(str(num), kind) for num in range(50))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,24 @@ def test_an_open_run_names_its_owner_and_refuses_others(sweep: Sweep, tmp_path: 
     assert not (tmp_path / "run.json").exists()
     with run_folder.opened(tmp_path, sweep):
         pass
+
+
+def test_who_only_looks_whether_a_run_is_driven_keeps_nobody_out(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    looks = threading.Event()
+
+    def look() -> None:
+        with records.locked(tmp_path, timeout_seconds=0.0):
+            looks.set()
+            time.sleep(0.2)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    looks.wait()
+    with run_folder.opened(tmp_path, sweep):
+        pass
+    looking.join()
 
 
 def test_the_newest_plan_is_the_newest_run(sweep: Sweep, tmp_path: Path) -> None:

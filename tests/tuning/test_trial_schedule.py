@@ -10,9 +10,10 @@ from clar_sweeps import records
 from clar_sweeps.config import Trial, TrialConfig, make_trial
 from clar_sweeps.errors import DiskFullError, RecordError
 from clar_sweeps.records import DIVERGED, OUT_OF_MEMORY, Record
+from clar_sweeps.tuning.deaths import describe_death
 from clar_sweeps.tuning.events import Broadcast
 from clar_sweeps.tuning.retries import HUNG, NODE_LOST, PROCESS_DIED
-from clar_sweeps.tuning.schedule import Schedule, describe_death
+from clar_sweeps.tuning.schedule import Schedule
 from clar_sweeps.tuning.slots import Machine, Slots
 
 TWO = Slots(1, 0, 2, Machine(2, 0))
@@ -286,6 +287,169 @@ def test_stopping_asks_the_trials_in_training_and_takes_it_back_in_the_end(
     assert not records.stop_requested(run.folder)  # others may train in it
     run.schedule.close()
     assert not records.stop_requested(*folders)
+
+
+def test_a_trial_that_was_handed_out_and_has_no_folder_yet_is_asked_to_stop(
+    run: Run, trials: list[Trial]
+) -> None:
+    assert run.schedule.next() == trials[0]
+    run.schedule.stop()
+    assert records.stop_requested(records.trial_folder(run.folder, trials[0]))
+
+
+def test_a_trial_that_starts_in_a_run_that_stops_is_asked_to_stop(
+    run: Run, trials: list[Trial]
+) -> None:
+    assert run.schedule.next() == trials[0]
+    run.schedule.stopping = True  # a signal came just before it was noted down as handed out
+    run.schedule.started(trials[0])
+    assert records.stop_requested(records.trial_folder(run.folder, trials[0]))
+
+
+def test_a_run_that_stops_drops_what_got_no_process(
+    run: Run, trials: list[Trial], heard: Heard
+) -> None:
+    run.start()
+    assert run.schedule.next() == trials[1]  # and there is no room for it
+    run.schedule.stop()
+    assert not run.schedule.is_idle
+    run.schedule.returned(trials[0])
+    assert run.schedule.is_idle
+    assert not run.schedule.is_over
+    run.schedule.drop_unstarted()
+    assert run.schedule.is_over
+    assert heard.words[-1] == "ended 1 None"
+
+
+def test_a_locked_trial_is_tried_again_for_a_while_and_then_left_out_by_name(
+    run: Run, trials: list[Trial], heard: Heard
+) -> None:
+    locked = run.start()
+    run.schedule.locked(locked)
+    told = "another process still holds it; tried again for at most 15 min"
+    assert heard.words[-1] == f"restarted 0: {told}"
+    assert run.schedule.waiting == [*trials[1:], locked]
+    for _ in trials[1:]:
+        run.schedule.returned(run.start())
+    for minutes in (5, 14):
+        run.now = 60.0 * minutes
+        assert run.start() == locked
+        run.schedule.locked(locked)
+        assert heard.words[-1] == "restarted 0: "  # that has been told
+    run.now = 60.0 * 15
+    assert run.start() == locked
+    run.schedule.locked(locked)
+    note, end = heard.words[-2:]
+    folder = records.trial_folder(run.folder, locked)
+    assert note.startswith(
+        f"{locked.name}: left out, for another process has held {folder} for more than 15 min; "
+    )
+    assert note.endswith("then the same command goes on")
+    assert end == "ended 0 unfinished"
+    assert run.schedule.is_over
+
+
+def test_a_trial_that_got_its_lock_has_all_the_time_anew(
+    tmp_path: Path, trials: list[Trial], heard: Heard
+) -> None:
+    run = Run(tmp_path, trials[:1], heard, TWO)
+    run.schedule.locked(run.start())
+    run.die(run.start())  # it had the lock
+    run.now += 3600.0
+    run.schedule.locked(run.start())
+    run.schedule.reported(run.start(), {"epoch": 1})
+    run.now += 3600.0
+    run.schedule.locked(trials[0])  # taken from it by another process
+    assert run.schedule.waiting == trials[:1]
+
+
+def test_a_locked_trial_is_not_waited_for_where_the_run_stops(run: Run, heard: Heard) -> None:
+    trial = run.start()
+    run.schedule.stop()
+    run.schedule.locked(trial)
+    assert heard.words[-1] == "ended 0 unfinished"
+    assert run.schedule.is_over
+
+
+def many(folder: Path, heard: Heard, num: int) -> Run:
+    """A run of many trials, each of which is given up when it fails."""
+    trials = [
+        make_trial(TrialConfig.model_validate({"augment": ("FD",), "seed": seed}))
+        for seed in range(num)
+    ]
+    run = Run(folder, trials, heard, TWO)
+    run.schedule = Schedule(trials, folder, slots=TWO, max_retries=0, listener=heard)
+    return run
+
+
+def test_a_run_stops_when_trial_after_trial_fails_with_no_epoch_trained(
+    tmp_path: Path, heard: Heard
+) -> None:
+    run = many(tmp_path, heard, 9)
+    for _ in range(4):
+        run.die(run.start())
+    assert not run.schedule.stopping
+    run.fail(run.start(), "ImportError", "first line\nno module named librosa")
+    assert heard.words[-1] == (
+        "5 trials in a row were given up before they had trained an epoch, so no more are "
+        "started; the last for: no module named librosa"
+    )
+    assert run.schedule.next() is None
+    assert run.schedule.is_over
+    assert run.schedule.fault is None  # exit code 1, with the outcome
+
+
+def test_the_last_trials_of_a_run_may_all_fail_with_no_more_said(
+    tmp_path: Path, heard: Heard
+) -> None:
+    run = many(tmp_path, heard, 5)
+    for _ in range(5):
+        run.die(run.start())
+    assert heard.words[-1] == "ended 4 failed"
+    assert not run.schedule.stopping
+
+
+def test_an_epoch_of_a_trial_that_fails_later_lets_the_run_go_on(
+    tmp_path: Path, heard: Heard
+) -> None:
+    run = many(tmp_path, heard, 9)
+    for _ in range(8):
+        trial = run.start()
+        run.schedule.reported(trial, {"epoch": 1})
+        run.die(trial)
+    assert not run.schedule.stopping
+
+
+def test_failures_that_have_vanished_do_not_end_the_driver(
+    tmp_path: Path, trials: list[Trial], heard: Heard
+) -> None:
+    run = Run(tmp_path, trials[:1], heard, TWO)
+    for _ in range(2):
+        run.fail(run.start(), "ValueError")
+    records.reopen(tmp_path, trials[0])
+    run = Run(tmp_path, trials[:1], heard, TWO)
+    for _ in range(2):
+        trial = run.start()
+        (records.trial_folder(tmp_path, trial) / "failures.jsonl").unlink()
+        run.die(trial)
+    assert heard.words[-1] == "ended 0 failed"
+    assert run.schedule.fault is None
+
+
+def test_a_record_that_the_disk_does_not_show_ends_the_run_and_not_the_driver(
+    run: Run, trials: list[Trial]
+) -> None:
+    trial = run.start()
+    folder = records.trial_folder(run.folder, trial)
+    folder.rename(run.folder / "elsewhere")
+    folder.symlink_to("a" * 300)  # to look into it is an OSError: the name is too long
+    run.schedule.returned(trial)
+    assert isinstance(run.schedule.fault, OSError)
+
+
+def test_a_request_that_cannot_be_looked_for_is_none(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to("a" * 300)
+    assert not records.stop_requested(tmp_path / "run")
 
 
 def test_a_full_disk_ends_the_run_and_is_kept_to_be_told(

@@ -1,0 +1,68 @@
+"""The wiring of Tune where a cluster has lost room; whole runs are in test_runs.py."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from sweep_desk import TINY, Desk
+
+# The second trial asks for more than there is, as where a machine was lost since the slots were
+# counted. The first one stops as asked, and with it the run.
+SCRIPT = """
+import sys
+from pathlib import Path
+
+from clar_sweeps import records
+from clar_sweeps.sweep import load_sweep
+from clar_sweeps.tuning import runner
+from clar_sweeps.tuning.events import Broadcast
+from clar_sweeps.tuning.schedule import Schedule
+from clar_sweeps.tuning.slots import Machine, Slots
+
+sweep, run = load_sweep(Path("two.yaml")), Path("run").absolute()
+run.mkdir()
+
+def tell(*words):
+    with open("told", "a") as file:
+        print(*words, file=file)
+
+class Heard:
+    def started(self, trial): tell("started", trial.config.seed)
+    def reported(self, trial, row): records.request_stop(run)
+    def restarted(self, trial, why): tell(why)
+    def ended(self, trial, record): tell("ended", trial.config.seed, record and record.state)
+    def note(self, text): pass
+
+slots = Slots(1, 0, 2, Machine(2, 0))
+schedule = Schedule(sweep.trials, run, slots=slots, max_retries=0, listener=Broadcast([Heard()]))
+ordered = runner._Orders.__call__
+
+def order(self, trial):
+    return {**ordered(self, trial), "cpus": 1.0 if trial == sweep.trials[0] else 8.0}
+
+runner._Orders.__call__ = order
+runner.run_with_ray(
+    schedule, resources=sweep.resources, address=None, hang_timeout_seconds=600.0,
+    look=lambda: None, set_up=print,
+)
+tell("over", schedule.is_over)
+"""
+
+
+def test_a_stop_does_not_wait_for_a_trial_that_gets_no_room(
+    make_desk: Callable[[str], Desk],
+) -> None:
+    desk = make_desk("no-room")
+    (desk.folder / "two.yaml").write_text(
+        TINY.replace("epochs: 2", "epochs: 2000") + "  augment: [FD]\nseeds: [0, 1]\n"
+    )
+    assert desk.clar_sweep("data", "prepare", "fsdd").returncode == 0
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=desk.folder,
+        env=desk.environment,
+        timeout=120,
+        check=True,
+    )
+    told = (desk.folder / "told").read_text()
+    assert told.splitlines() == ["started 0", "ended 0 unfinished", "ended 1 None", "over True"]

@@ -42,7 +42,7 @@ _RESUME = """
 import sys
 from pathlib import Path
 from clar_sweeps.sweep import load_sweep
-from clar_sweeps.tuning import run_folder
+from clar_sweeps import run_folder
 file, run, seeds, *overrides = sys.argv[1:]
 sweep = load_sweep(Path(file), overrides=overrides, seeds=tuple(range(int(seeds))))
 with run_folder.opened(Path(run), sweep):

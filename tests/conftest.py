@@ -12,6 +12,13 @@ from clar_sweeps.data.waveforms import Listing, build_cache
 # A shell's job in the background has it ignored, and so would have the processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Their files take longest, so they begin, and neither of two workers has much left at the end.
+ROOMS_WITH_RAY = ("benchmarks", "docker", "tuning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name not in ROOMS_WITH_RAY)
+
 
 @pytest.fixture(scope="session")
 def prepared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:

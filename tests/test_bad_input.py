@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from clar_sweeps.cli import app
+from clar_sweeps.run_folder import opened
 from clar_sweeps.sweep import load_sweep
-from clar_sweeps.tuning.run_folder import opened
 
 GOOD = """\
 name: good

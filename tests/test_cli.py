@@ -19,8 +19,8 @@ from clar_sweeps.cli import app
 from clar_sweeps.cli.options import find_trial, parse_seeds
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import ConfigError
+from clar_sweeps.run_folder import opened
 from clar_sweeps.sweep import Sweep, json_schema, load_sweep
-from clar_sweeps.tuning.run_folder import opened
 
 GRID = """
 name: grid

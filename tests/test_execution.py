@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from clar_sweeps import records
+from clar_sweeps import records, run_folder
 from clar_sweeps.cli import execution
 from clar_sweeps.cli.options import Plan
 from clar_sweeps.sweep import load_sweep
-from clar_sweeps.tuning import run_folder
 from clar_sweeps.tuning.schedule import Schedule
 
 ONE = """

@@ -28,8 +28,10 @@ LAYERS = {
     "evaluation": 4,
     "checkpoint": 4,
     "provenance": 4,
+    "run_folder": 4,
     "trainer": 5,
     "gallery": 5,
+    "watching": 5,
     "tuning": 6,
     "cli": 7,
 }

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from clar_sweeps.errors import UsageError
-from clar_sweeps.tuning.wording import without_controls
+from clar_sweeps.watching.wording import without_controls
 
 Arguments = ParamSpec("Arguments")
 

@@ -7,17 +7,18 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from clar_sweeps import run_folder
 from clar_sweeps.cli.data import prepare_datasets
 from clar_sweeps.cli.logs import LOG, log_to
 from clar_sweeps.cli.options import Plan
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import ConfigError, DependencyError
 from clar_sweeps.records import reopen, trial_folder
+from clar_sweeps.run_folder.presence import Presence
 from clar_sweeps.sweep import Recovery, Resources
-from clar_sweeps.tuning import overview, run_folder
-from clar_sweeps.tuning.presence import Presence
 from clar_sweeps.tuning.schedule import Schedule
 from clar_sweeps.tuning.slots import Slots, share_out, this_machine
+from clar_sweeps.watching import overview
 
 
 class Manner(NamedTuple):
@@ -68,8 +69,8 @@ def execute(
     from clar_sweeps.tuning.events import Broadcast
     from clar_sweeps.tuning.local import run_locally
     from clar_sweeps.tuning.loggers import tracking
-    from clar_sweeps.tuning.progress import Progress
     from clar_sweeps.tuning.runner import run_with_ray
+    from clar_sweeps.watching.progress import Progress
 
     trials, run = work.to_run, plan.run
     run_folder.refuse_links(run)
@@ -93,7 +94,7 @@ def execute(
             use_slots=progress.use_slots,
         )
         if presence is not None:
-            presence.schedule = schedule
+            presence.work = schedule
         schedule.see_request()
         try:
             if manner.local:
@@ -166,7 +167,7 @@ def show_outcome(plan: Plan, schedule: Schedule | None, *, seconds: float) -> in
     Returns:
         The exit code: 0 all done, 1 something is not, 128 and more: a signal ended the run.
     """
-    from clar_sweeps.tuning.wording import format_seconds
+    from clar_sweeps.watching.wording import format_seconds
 
     work = run_folder.find_work(plan.sweep, plan.run)
     trials = (*plan.sweep.baselines, *plan.sweep.trials)

@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console
 
 from clar_sweeps.records import open_itself
-from clar_sweeps.tuning.wording import without_controls
+from clar_sweeps.watching.wording import without_controls
 
 LOG = "run.log"
 
@@ -26,11 +26,13 @@ def logging_into(run: Path) -> Iterator[Console]:
     warnings = _ConsoleHandler(console)
     warnings.setLevel(logging.WARNING)
     project = logging.getLogger("clar_sweeps")
+    level = project.level
     project.addHandler(warnings)
     file = log_to(run)
     try:
         yield console
     finally:
+        project.setLevel(level)
         project.removeHandler(warnings)
         for name in ("clar_sweeps", "py.warnings"):
             logging.getLogger(name).removeHandler(file)

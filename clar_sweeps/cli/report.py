@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from clar_sweeps import run_folder
 from clar_sweeps.cli.entry import app, command
 from clar_sweeps.cli.options import RUNS
 from clar_sweeps.errors import ConfigError, RecordError
-from clar_sweeps.tuning import run_folder
 
 
 @command(app, "report")

@@ -10,14 +10,15 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from clar_sweeps import run_folder
 from clar_sweeps.cli.entry import app, command, interrupted_code, stdout_console
 from clar_sweeps.cli.options import RUNS, RunArgument
 from clar_sweeps.errors import ConfigError
-from clar_sweeps.tuning import overview, run_folder
-from clar_sweeps.tuning.snapshot import Snapshot, to_json
-from clar_sweeps.tuning.view import Picture, describe_driver, one_line
-from clar_sweeps.tuning.watcher import Watcher
-from clar_sweeps.tuning.wording import plain
+from clar_sweeps.watching import overview
+from clar_sweeps.watching.snapshot import Snapshot, to_json
+from clar_sweeps.watching.view import Picture, describe_driver, one_line
+from clar_sweeps.watching.watcher import Watcher
+from clar_sweeps.watching.wording import plain
 
 
 @command(app, "status")

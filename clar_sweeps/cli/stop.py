@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 
-from clar_sweeps import records
+from clar_sweeps import records, run_folder
 from clar_sweeps.cli.entry import app, command
 from clar_sweeps.cli.options import find_trial
 from clar_sweeps.config import Trial
 from clar_sweeps.sweep import Sweep
-from clar_sweeps.tuning import run_folder
-from clar_sweeps.tuning.wording import plain
+from clar_sweeps.watching.wording import plain
 
 # A trial that evaluates tells nothing for minutes; a request too many is withdrawn by the next run.
 _FRESH_SECONDS = 600.0

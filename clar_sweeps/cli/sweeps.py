@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from clar_sweeps import run_folder
 from clar_sweeps.cli.data import show_missing_datasets
 from clar_sweeps.cli.entry import app, command, stdout_console
 from clar_sweeps.cli.execution import (
@@ -31,7 +32,7 @@ from clar_sweeps.cli.options import (
 )
 from clar_sweeps.errors import ConfigError
 from clar_sweeps.sweep import json_schema
-from clar_sweeps.tuning import overview, run_folder
+from clar_sweeps.watching import overview
 
 
 @command(app, "run")

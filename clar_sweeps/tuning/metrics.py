@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from clar_sweeps.errors import RecordError
 from clar_sweeps.records import Live
-from clar_sweeps.tuning.snapshot import Snapshot
+from clar_sweeps.watching.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 

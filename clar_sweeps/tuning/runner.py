@@ -16,8 +16,8 @@ from clar_sweeps.tuning.metrics import gauges_shown
 from clar_sweeps.tuning.nodes import Expected, agreed
 from clar_sweeps.tuning.recount import Recount
 from clar_sweeps.tuning.schedule import Schedule
-from clar_sweeps.tuning.snapshot import Snapshot
 from clar_sweeps.tuning.trainable import Order
+from clar_sweeps.watching.snapshot import Snapshot
 
 _STORAGE = ".ray"  # Tune's own files, of no use once it has ended
 

@@ -94,6 +94,11 @@ class Schedule:
         return list(self._waiting)
 
     @property
+    def num_slots(self) -> int:
+        """Trials at once."""
+        return self.slots.num
+
+    @property
     def running(self) -> list[Trial]:
         """Trials in training."""
         return [each.trial for each in list(self._running.values()) if each.started]

@@ -7,9 +7,9 @@ from sweep_desk import TINY
 
 from clar_sweeps.records import begin_live
 from clar_sweeps.sweep import load_sweep
-from clar_sweeps.tuning.estimate import Left
 from clar_sweeps.tuning.metrics import GAUGES, STATES, Value, values_of
-from clar_sweeps.tuning.snapshot import Running, Snapshot, Standing
+from clar_sweeps.watching.estimate import Left
+from clar_sweeps.watching.snapshot import Running, Snapshot, Standing
 
 AXES = """
   augment: [FD]

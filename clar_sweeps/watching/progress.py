@@ -18,11 +18,11 @@ from clar_sweeps import records
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import RecordError
 from clar_sweeps.records import Driver, Record
-from clar_sweeps.tuning.panel_view import STYLES
-from clar_sweeps.tuning.snapshot import Snapshot
-from clar_sweeps.tuning.view import Picture, one_line
-from clar_sweeps.tuning.watcher import Watcher
-from clar_sweeps.tuning.wording import (
+from clar_sweeps.watching.panel_view import STYLES
+from clar_sweeps.watching.snapshot import Snapshot
+from clar_sweeps.watching.view import Picture, one_line
+from clar_sweeps.watching.watcher import Watcher
+from clar_sweeps.watching.wording import (
     format_duration,
     format_seconds,
     last_line_of_error,

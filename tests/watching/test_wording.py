@@ -2,7 +2,7 @@
 
 import pytest
 
-from clar_sweeps.tuning.wording import (
+from clar_sweeps.watching.wording import (
     format_bytes,
     format_duration,
     format_seconds,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clar_sweeps.sweep import load_sweep
-from clar_sweeps.tuning.panels import Panel, lay_out
+from clar_sweeps.watching.panels import Panel, lay_out
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 

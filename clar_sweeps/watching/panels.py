@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from clar_sweeps.config import Trial
 from clar_sweeps.sweep import Sweep
-from clar_sweeps.tuning.wording import plain
+from clar_sweeps.watching.wording import plain
 
 Fields = dict[str, object]
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from rich.text import Text
 
 from clar_sweeps.records import State
-from clar_sweeps.tuning.panels import Panel
-from clar_sweeps.tuning.snapshot import Snapshot
+from clar_sweeps.watching.panels import Panel
+from clar_sweeps.watching.snapshot import Snapshot
 
 SIGNS: dict[State, str] = {
     "done": "✓",

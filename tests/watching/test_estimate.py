@@ -6,7 +6,7 @@ import random
 import pytest
 
 from clar_sweeps.config import Trial, TrialConfig, make_trial
-from clar_sweeps.tuning.estimate import Estimate, Left, Task, kind_of
+from clar_sweeps.watching.estimate import Estimate, Left, Task, kind_of
 
 
 def trial(**fields: object) -> Trial:

@@ -6,12 +6,12 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from clar_sweeps import records
+from clar_sweeps.config import Trial
 from clar_sweeps.errors import DiskFullError
 from clar_sweeps.records import Driver
-from clar_sweeps.tuning.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +20,29 @@ SECONDS_BETWEEN = 5.0
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
+class Driving(Protocol):
+    """What a process does in the run folder."""
+
+    stopping: bool
+
+    @property
+    def num_slots(self) -> int:
+        """Trials at once."""
+
+    @property
+    def running(self) -> list[Trial]:
+        """Trials in training."""
+
+    @property
+    def num_waiting(self) -> int:
+        """Trials that are still to be started."""
+
+
 class Presence:
     """Tells in a thread of its own, for the driver may be busy for minutes with a dataset."""
 
     def __init__(self, run: Path) -> None:
-        self.schedule: Schedule | None = None  # once there is one
+        self.work: Driving | None = None  # once there is one
         self._run = run
         self._since = time.time()
         self._over = threading.Event()
@@ -55,16 +73,16 @@ class Presence:
                 logger.debug("%s", error)
 
     def _describe(self) -> Driver:
-        schedule = self.schedule
-        running = schedule.running if schedule else []
+        work = self.work
+        running = work.running if work else []
         folders = [records.trial_folder(self._run, trial) for trial in running]
         return Driver(
             host=socket.gethostname(),
             pid=os.getpid(),
             since=self._since,
             at=time.time(),
-            slots=schedule.slots.num if schedule else 0,
+            slots=work.num_slots if work else 0,
             running=tuple(str(folder.relative_to(self._run)) for folder in folders),
-            waiting=schedule.num_waiting if schedule else 0,
-            stopping=schedule.stopping if schedule else False,
+            waiting=work.num_waiting if work else 0,
+            stopping=work.stopping if work else False,
         )

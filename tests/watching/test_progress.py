@@ -13,7 +13,7 @@ from clar_sweeps import records
 from clar_sweeps.config import Trial
 from clar_sweeps.records import Record
 from clar_sweeps.tuning.events import Broadcast, Listener
-from clar_sweeps.tuning.progress import Progress
+from clar_sweeps.watching.progress import Progress
 
 
 @pytest.fixture

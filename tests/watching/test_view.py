@@ -6,9 +6,9 @@ import pytest
 from watched_run import PAIRS, WatchedRun
 
 from clar_sweeps.config import Trial
-from clar_sweeps.tuning.snapshot import Snapshot
-from clar_sweeps.tuning.view import describe_driver, describe_left, draw, one_line
-from clar_sweeps.tuning.watcher import Watcher
+from clar_sweeps.watching.snapshot import Snapshot
+from clar_sweeps.watching.view import describe_driver, describe_left, draw, one_line
+from clar_sweeps.watching.watcher import Watcher
 
 EVIL = "\x1b[2J\x1b]0;title\x07[red]loud[/red]\u202e\r\nlast"
 

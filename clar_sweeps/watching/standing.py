@@ -10,8 +10,8 @@ from typing import Any, cast, get_args
 from clar_sweeps import records
 from clar_sweeps.errors import RecordError
 from clar_sweeps.records import EndState, Live, State
-from clar_sweeps.tuning.snapshot import Standing
-from clar_sweeps.tuning.wording import last_line_of_error, plain
+from clar_sweeps.watching.snapshot import Standing
+from clar_sweeps.watching.wording import last_line_of_error, plain
 
 ENDED: tuple[State, ...] = get_args(EndState)
 _TAIL_BYTES = 8192

@@ -12,9 +12,9 @@ from watched_run import WatchedRun
 
 from clar_sweeps import records
 from clar_sweeps.errors import RecordError
-from clar_sweeps.tuning.snapshot import Standing, to_json
-from clar_sweeps.tuning.view import describe_driver
-from clar_sweeps.tuning.watcher import Watcher
+from clar_sweeps.watching.snapshot import Standing, to_json
+from clar_sweeps.watching.view import describe_driver
+from clar_sweeps.watching.watcher import Watcher
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from tiny import tiny_config
 
-from clar_sweeps import records
+from clar_sweeps import records, run_folder
 from clar_sweeps.config import Trial, TrialConfig, make_trial
 from clar_sweeps.data import Waveforms
 from clar_sweeps.errors import RecordError, RunLockedError
 from clar_sweeps.records import EndState
 from clar_sweeps.sweep import Recovery, Resources, Sweep
-from clar_sweeps.tuning import run_folder
 
 
 def trial(seed: int) -> Trial:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from clar_sweeps.tuning.estimate import Left
-from clar_sweeps.tuning.panel_view import STYLES, draw_panels
-from clar_sweeps.tuning.snapshot import DRIVER_LATE_SECONDS, Running, Snapshot
-from clar_sweeps.tuning.wording import format_bytes, format_duration, plain
+from clar_sweeps.watching.estimate import Left
+from clar_sweeps.watching.panel_view import STYLES, draw_panels
+from clar_sweeps.watching.snapshot import DRIVER_LATE_SECONDS, Running, Snapshot
+from clar_sweeps.watching.wording import format_bytes, format_duration, plain
 
 _MIN_WIDTH = 20
 # Where nothing bounds the height, as in a pipe.

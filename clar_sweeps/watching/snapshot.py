@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from clar_sweeps.config import Trial
 from clar_sweeps.records import Driver, Live, State
 from clar_sweeps.sweep import Sweep
-from clar_sweeps.tuning.estimate import Left
-from clar_sweeps.tuning.panels import Panel
+from clar_sweeps.watching.estimate import Left
+from clar_sweeps.watching.panels import Panel
 
 # Of a running trial: a step, or the preparation of its data, may take its time.
 LATE_SECONDS = {"training": 60.0, "preparing": 600.0, "evaluating": 600.0}

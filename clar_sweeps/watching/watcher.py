@@ -11,11 +11,11 @@ from typing import NamedTuple
 from clar_sweeps import records
 from clar_sweeps.config import Trial
 from clar_sweeps.records import Driver, Live, State
-from clar_sweeps.tuning.estimate import Estimate, Left, Task, kind_of
-from clar_sweeps.tuning.panels import lay_out
-from clar_sweeps.tuning.run_folder import PLAN, read_plan
-from clar_sweeps.tuning.snapshot import Running, Snapshot, Standing, part_of_epoch
-from clar_sweeps.tuning.standing import ENDED, first_epoch, read_standing
+from clar_sweeps.run_folder import PLAN, read_plan
+from clar_sweeps.watching.estimate import Estimate, Left, Task, kind_of
+from clar_sweeps.watching.panels import lay_out
+from clar_sweeps.watching.snapshot import Running, Snapshot, Standing, part_of_epoch
+from clar_sweeps.watching.standing import ENDED, first_epoch, read_standing
 
 _SECONDS_BETWEEN_SCANS = 30.0
 # By the clocks alone, which differ between machines, a younger sign is a fresh one.

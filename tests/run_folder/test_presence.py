@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from clar_sweeps import records
+from clar_sweeps import records, run_folder
 from clar_sweeps.errors import RunLockedError
 from clar_sweeps.records import Driver
+from clar_sweeps.run_folder.presence import Presence
 from clar_sweeps.sweep import Recovery, Resources, Sweep
-from clar_sweeps.tuning import run_folder
-from clar_sweeps.tuning.presence import Presence
 
 ELSEWHERE = Driver("elsewhere", 7, 0.0, 0.0, 0, (), 0, False)
 
@@ -27,7 +26,7 @@ def sweep() -> Sweep:
 def test_the_driver_is_told_while_it_lives_and_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clar_sweeps.tuning.presence.SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("clar_sweeps.run_folder.presence.SECONDS_BETWEEN", 0.0)
     with Presence(tmp_path):
         first = records.read_driver(tmp_path)
         assert first is not None
@@ -56,7 +55,7 @@ def test_a_driver_elsewhere_that_gives_signs_keeps_others_out_without_a_lock(
 def test_what_a_driver_that_was_killed_elsewhere_left_keeps_nobody_out(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clar_sweeps.tuning.run_folder.SECONDS_BETWEEN", 0.2)
+    monkeypatch.setattr("clar_sweeps.run_folder.holding.SECONDS_BETWEEN", 0.2)
     records.write_driver(tmp_path, ELSEWHERE)
     with run_folder.opened(tmp_path, sweep):
         driver = records.read_driver(tmp_path)

@@ -15,9 +15,9 @@ from clar_sweeps.config import Trial
 from clar_sweeps.errors import RecordError
 from clar_sweeps.records import Record, State
 from clar_sweeps.sweep import Sweep
-from clar_sweeps.tuning.panel_view import SIGNS, STYLES
-from clar_sweeps.tuning.panels import lay_out
-from clar_sweeps.tuning.wording import format_seconds, last_line_of_error, plain
+from clar_sweeps.watching.panel_view import SIGNS, STYLES
+from clar_sweeps.watching.panels import lay_out
+from clar_sweeps.watching.wording import format_seconds, last_line_of_error, plain
 
 STATES: tuple[State, ...] = get_args(State)
 

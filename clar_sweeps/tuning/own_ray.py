@@ -104,14 +104,14 @@ def start(slots: Slots, scratch: Path, log: Path, note: Callable[[str], None]) -
         note: Told of the addresses.
 
     Raises:
-        ConfigError: It does not start, tried twice.
+        ConfigError: It does not start, tried twice, the second time if need be without dashboard.
     """
     import ray
 
     try:
         # Fixed, so that Prometheus can be told; else one that Ray finds as it binds it.
         port = METRICS_PORT if _is_free(METRICS_PORT) else None
-        context = _start_once(slots, scratch / "ray", port)
+        context = _start_once(slots, scratch / "ray", port, needs_dashboard=True)
     except Exception as error:  # Ray has no class of error for it
         # It gives its processes 30 s, too few on a busy machine; and a port that was free may have
         # been taken meanwhile. What it had started it leaves.
@@ -119,15 +119,21 @@ def start(slots: Slots, scratch: Path, log: Path, note: Callable[[str], None]) -
         ray.shutdown()
         end_users_of(scratch, but=os.getpid())
         context = _start_again(slots, scratch / "ray2", log)
-    token = f" (asks once for the token in {os.environ[_TOKEN_PATH]})" if _asks_for_token() else ""
-    note(f"Ray dashboard: http://{context.dashboard_url}{token}")
+    note(_describe_dashboard(context.dashboard_url, log))
     (node,) = ray.nodes()  # type: ignore[no-untyped-call]
     note(f"metrics for Prometheus: http://{_LOOPBACK}:{node['MetricsExportPort']}/metrics")
 
 
+def _describe_dashboard(url: str | None, log: Path) -> str:
+    if not url:
+        return f"Ray dashboard: did not start in time and is left out, nothing else is; see {log}"
+    token = f" (asks once for the token in {os.environ[_TOKEN_PATH]})" if _asks_for_token() else ""
+    return f"Ray dashboard: http://{url}{token}"
+
+
 def _start_again(slots: Slots, scratch: Path, log: Path) -> Any:
     try:
-        return _start_once(slots, scratch, None)
+        return _start_once(slots, scratch, None, needs_dashboard=False)
     except Exception as error:
         raise ConfigError(
             f"Ray does not start here: {reason_of(error)}; see {log}, make room in memory and in "
@@ -135,7 +141,9 @@ def _start_again(slots: Slots, scratch: Path, log: Path) -> Any:
         ) from error
 
 
-def _start_once(slots: Slots, scratch: Path, metrics_port: int | None) -> Any:
+def _start_once(
+    slots: Slots, scratch: Path, metrics_port: int | None, *, needs_dashboard: bool
+) -> Any:
     """Ray's context."""
     import ray
 
@@ -143,7 +151,7 @@ def _start_once(slots: Slots, scratch: Path, metrics_port: int | None) -> Any:
         "local",
         num_cpus=slots.machine.num_cpus,
         num_gpus=slots.machine.num_gpus if slots.gpus else 0,
-        include_dashboard=True,
+        include_dashboard=True if needs_dashboard else None,  # None: goes on where it fails
         dashboard_host=_LOOPBACK,
         object_store_memory=_OBJECT_STORE_BYTES,
         _metrics_export_port=metrics_port,
@@ -165,6 +173,7 @@ def _is_free(port: int) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of what Ray says."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")
+    """The first line of what Ray says, and what follows where that ends in a colon."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = lines or [type(error).__name__]
+    return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1]).rstrip(".")

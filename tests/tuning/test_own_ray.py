@@ -1,6 +1,8 @@
 """The Ray that a run starts, or cannot start; what its dashboard asks for."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,46 @@ def test_a_ray_that_does_not_start_is_told_in_a_line_and_leaves_nothing(
     assert line.endswith("wait until the machine is less busy, or use --local")
     assert not [*scratch.iterdir()]
     assert not (desk.folder / "run/run.json").exists()
+
+
+WITHOUT_DASHBOARD = """
+import sys
+from pathlib import Path
+from clar_sweeps.tuning import own_ray
+from clar_sweeps.tuning.cluster import _set_environment
+from clar_sweeps.tuning.slots import Machine, Slots
+
+with own_ray.scratch_folder() as scratch:
+    _set_environment(scratch)
+    import ray
+    from ray._private import services
+
+    started = services.start_ray_process
+
+    def start(command, process_type, **options):
+        if process_type == "dashboard":
+            command = [sys.executable, "-c", "raise SystemExit(3)"]
+        return started(command, process_type, **options)
+
+    services.start_ray_process = start
+    own_ray.start(Slots(1, 0, 1, Machine(1, 0)), scratch, Path("ray.log"), print)
+    print(ray.cluster_resources()["CPU"])
+    ray.shutdown()
+"""
+
+
+def test_ray_runs_without_a_dashboard_that_does_not_start(desk: Desk) -> None:
+    code = [sys.executable, "-c", WITHOUT_DASHBOARD]
+    answer = subprocess.run(
+        code, env=desk.environment, cwd=desk.folder, capture_output=True, text=True, timeout=120
+    )
+    assert answer.returncode == 0, answer.stderr
+    dashboard, metrics, cpus = answer.stdout.splitlines()[-3:]
+    assert dashboard == (
+        "Ray dashboard: did not start in time and is left out, nothing else is; see ray.log"
+    )
+    assert metrics.startswith("metrics for Prometheus: http://127.0.0.1:")
+    assert cpus == "1.0"
 
 
 def test_a_port_is_free_unless_somebody_listens() -> None:

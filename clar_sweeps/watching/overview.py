@@ -49,7 +49,8 @@ def status_table(sweep: Sweep, run: Path, states: Mapping[str, State]) -> Table:
         row: tuple[Text, ...] = ()
         if state != "missing":
             try:
-                row = _progress_of(records.read_record(records.trial_folder(run, trial)))
+                folder = records.trial_folder(run, trial)
+                row = _progress_of(records.read_record(folder, planned=trial))
             except RecordError as error:
                 row = (Text(), Text(), Text(), Text(plain(error)))
         table.add_row(trial.id, Text(plain(trial.name)), Text(state, STYLES[state]), *row)
@@ -98,7 +99,7 @@ def unsuccessful_lines(
         if states[trial.id] in ("failed", "diverged"):
             folder = records.trial_folder(run, trial)
             try:
-                why = last_line_of_error(records.read_record(folder).summary)
+                why = last_line_of_error(records.read_record(folder, planned=trial).summary)
             except RecordError as error:
                 why = plain(error)
             place = plain(folder / "summary.json")

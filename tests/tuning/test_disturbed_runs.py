@@ -181,7 +181,11 @@ def test_a_run_disturbed_in_all_ways_ends_as_an_undisturbed_one(start: Callable[
     assert results(last.folder) == results(undisturbed.folder)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+# The one without Ray and the first of each are tested in all runs; each of these takes 20 s.
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_second_signal_leaves_at_once_and_leaves_no_process(
     start: Callable[..., Run], sent: signal.Signals, code: int
 ) -> None:

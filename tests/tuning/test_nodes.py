@@ -63,7 +63,8 @@ class Site(NamedTuple):
             yield node
         finally:
             if node in self.cluster.list_all_nodes():
-                self.cluster.remove_node(node, allow_graceful=False)
+                with rays_leaks_ignored():
+                    self.cluster.remove_node(node, allow_graceful=False)
 
     def command(self, *arguments: str) -> list[str]:
         return self.desk.command("run", *arguments, "--address", self.cluster.address)
@@ -162,7 +163,8 @@ def test_a_sweep_that_loses_a_node_ends_as_an_undisturbed_one(site: Site, tmp_pa
             raylet = wait_for(lambda: process.poll() is not None or raylet_of_a_trial(run))
             assert process.poll() is None, process.communicate()
             (lost,) = (node for node in (first, second) if raylet_of(node) == raylet)
-            site.cluster.remove_node(lost, allow_graceful=False)
+            with rays_leaks_ignored():
+                site.cluster.remove_node(lost, allow_graceful=False)
             told, _ = process.communicate(timeout=240)
         finally:
             process.kill()

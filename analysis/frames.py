@@ -177,7 +177,8 @@ def _read(folder: Path, trial: Trial | None = None) -> _Read:
         record = read_record(folder, planned=trial)
         check_record(record)
         # Equal configs have equal ids, and are told faster than two hashes are made.
-        is_planned = trial is None or record.trial.config == trial.config
+        config = record.trial.config
+        is_planned = trial is None or config is trial.config or config == trial.config
         if trial is not None and not is_planned and identity(record.trial.config) != trial.id:
             raise RecordError(
                 f"{folder / 'config.json'}: id is {identity(record.trial.config)}, "

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -145,9 +146,21 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RecordError: Absent, unreadable or not an object.
     """
+    data = find_json(path)
+    if data is None:
+        raise RecordError(f"{path}: does not exist; check the run folder")
+    return data
+
+
+def find_json(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None where there is none, at one look, for it may come or go.
+
+    Raises:
+        RecordError: Unreadable or not an object.
+    """
     content = _content(path)
     if content is None:
-        raise RecordError(f"{path}: does not exist; check the run folder")
+        return None
     try:
         data = _parsed(content)
     except (ValueError, RecursionError) as error:
@@ -191,7 +204,7 @@ def _content(path: Path) -> bytes | None:
     """What stands in a file; None where there is none."""
     try:
         # A run folder may be a stranger's, and a pipe or a device would be read for ever.
-        if not path.is_file() and path.exists():
+        if not stat.S_ISREG(path.stat().st_mode):
             raise RecordError(f"{path}: is not a file; remove it and run again")
         return path.read_bytes()
     except FileNotFoundError:

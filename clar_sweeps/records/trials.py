@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from clar_sweeps.config import SEMANTICS, Trial, TrialConfig, parse_config, readable_name
 from clar_sweeps.errors import RecordError
 from clar_sweeps.faults import Fault
 from clar_sweeps.records.failures import DIVERGED, UNKNOWN, Failure, read_failures
 from clar_sweeps.records.files import (
     append_line,
+    find_json,
     locked,
     read_json,
     read_lines,
@@ -179,20 +182,25 @@ def read_record(folder: Path, *, planned: Trial | None = None) -> Record:
 
 
 def _parse_unless_planned(data: Any, planned: Trial | None) -> TrialConfig | list[Fault]:
-    if planned is not None:
-        expected = planned.config.model_dump(mode="json")
-        # As texts too: as a value, true is 1.
-        if data == expected and json.dumps(data) == json.dumps(expected):
-            return planned.config
+    if planned is not None and _as_text(data) == to_json(planned.config):
+        return planned.config
     return parse_config(data)
+
+
+def _as_text(data: Any) -> bytes | None:
+    """As a value, true would be 1; None for what is nested too deep to be a config."""
+    try:
+        return to_json(data)
+    except PydanticSerializationError:
+        return None
 
 
 def _read_summary(folder: Path) -> dict[str, Any]:
     """The summary after a check of all that readers rely on; empty where there is none."""
     path = folder / "summary.json"
-    if not path.exists():
+    summary = find_json(path)
+    if summary is None:
         return {}
-    summary = read_json(path)
     if summary.get("state") not in get_args(EndState):
         fault = f"state {summary.get('state')!r} is not one of {', '.join(get_args(EndState))}"
         raise RecordError(f"{path}: {fault}; remove it and run again")

@@ -20,16 +20,17 @@ _TAIL_BYTES = 8192
 def read_standing(folder: Path) -> Standing:
     """Standing of the trial of a folder; one bad file counts as a failure and hides no other."""
     try:
-        standing = _ended(records.read_json(folder / "summary.json"))
+        summary = records.find_json(folder / "summary.json")
+    except RecordError as error:
+        return Standing("failed", error=plain(error))
+    if summary is not None:
+        standing = _ended(summary)
         # Of one that is done the config tells; thousands of histories are not to be opened.
         is_done = standing.state == "done"
         return standing if is_done else standing._replace(epoch=_trained_epochs(folder))
-    except RecordError as error:
-        if (folder / "summary.json").exists():
-            return Standing("failed", error=plain(error))
-        if (folder / "config.json").exists():
-            return Standing("unfinished", epoch=_trained_epochs(folder))
-        return Standing()
+    if (folder / "config.json").exists():
+        return Standing("unfinished", epoch=_trained_epochs(folder))
+    return Standing()
 
 
 def _ended(summary: Mapping[str, Any]) -> Standing:

@@ -84,9 +84,9 @@ def ray_running(
         # What Ray's loggers say of failing trials is in the records.
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         try:
-            with _sigterm_kept(), _interrupt_put_off():
+            with _sigterm_kept(), _interrupt_put_off() as came:
                 if slots and scratch:
-                    own_ray.start(slots, scratch, run / _LOG, note)
+                    own_ray.start(slots, scratch, run / _LOG, note, give_up=came.is_set)
                 else:
                     assert address is not None
                     _connect(address)
@@ -195,12 +195,16 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupt_put_off() -> Iterator[None]:
-    """Let a first Ctrl-C wait until Ray has started: in its midst it can crash Ray at exit."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _interrupt_put_off() -> Iterator[threading.Event]:
+    """Let a first Ctrl-C wait until Ray has started: in its midst it can crash Ray at exit.
+
+    Yields:
+        Set when one has come.
+    """
     came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
 
     def remember(signum: int, frame: FrameType | None) -> None:
         if came.is_set():
@@ -209,7 +213,7 @@ def _interrupt_put_off() -> Iterator[None]:
 
     before = signal.signal(signal.SIGINT, remember)
     try:
-        yield
+        yield came
     finally:
         signal.signal(signal.SIGINT, before)
     if came.is_set():

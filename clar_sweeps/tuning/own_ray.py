@@ -94,7 +94,14 @@ def _write_secret(path: Path) -> None:
         Path(aside).unlink()
 
 
-def start(slots: Slots, scratch: Path, log: Path, note: Callable[[str], None]) -> None:
+def start(
+    slots: Slots,
+    scratch: Path,
+    log: Path,
+    note: Callable[[str], None],
+    *,
+    give_up: Callable[[], bool] = lambda: False,
+) -> None:
     """Start Ray, and tell where its dashboard and its metrics are.
 
     Args:
@@ -102,8 +109,10 @@ def start(slots: Slots, scratch: Path, log: Path, note: Callable[[str], None]) -
         scratch: For what Ray writes, of this process alone.
         log: Where Ray's output goes.
         note: Told of the addresses.
+        give_up: Whether the user has asked to leave meanwhile, so that it is not tried again.
 
     Raises:
+        KeyboardInterrupt: It does not start, and the user has asked to leave.
         ConfigError: It does not start, tried twice, the second time if need be without dashboard.
     """
     import ray
@@ -115,7 +124,9 @@ def start(slots: Slots, scratch: Path, log: Path, note: Callable[[str], None]) -
     except Exception as error:  # Ray has no class of error for it
         # It gives its processes 30 s, too few on a busy machine; and a port that was free may have
         # been taken meanwhile. What it had started it leaves.
-        logger.info("Ray did not start: %s; once more", error)
+        logger.info("Ray did not start: %s", error)
+        if give_up():
+            raise KeyboardInterrupt from error
         ray.shutdown()
         end_users_of(scratch, but=os.getpid())
         context = _start_again(slots, scratch / "ray2", log)

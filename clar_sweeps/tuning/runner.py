@@ -1,6 +1,7 @@
 """A sweep's missing trials through Ray Tune, a fresh experiment each time."""
 
 import itertools
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from clar_sweeps.tuning.recount import Recount
 from clar_sweeps.tuning.schedule import Schedule
 from clar_sweeps.tuning.trainable import Order
 from clar_sweeps.watching.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
 
 _STORAGE = ".ray"  # Tune's own files, of no use once it has ended
 
@@ -144,7 +147,7 @@ def _tune(
 
     from clar_sweeps.tuning.experiment import Bookkeeper, Idle, InOrder, Process
 
-    tune.Tuner(
+    tuner = tune.Tuner(
         Process,
         tune_config=tune.TuneConfig(
             search_alg=InOrder(schedule, order, batch=_BATCH),
@@ -161,7 +164,14 @@ def _tune(
             callbacks=[Bookkeeper(schedule, watch, recount)],
             verbose=0,
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    except Exception as error:
+        # It ends by reading again what it has written of errors, which a full disk may have cut.
+        if not (schedule.is_over or schedule.is_idle):
+            raise
+        logger.info("Ray Tune, after its last trial: %r", error)
 
 
 def _name(trial: Any) -> str:

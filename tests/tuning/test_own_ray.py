@@ -70,6 +70,27 @@ def test_ray_runs_without_a_dashboard_that_does_not_start(desk: Desk) -> None:
     assert cpus == "1.0"
 
 
+LEFT = """
+from pathlib import Path
+from clar_sweeps.tuning import own_ray
+from clar_sweeps.tuning.slots import Machine, Slots
+
+try:
+    slots, scratch = Slots(1, 0, 1, Machine(1, 0)), Path("too_long" * 20).absolute()
+    own_ray.start(slots, scratch, Path("ray.log"), print, give_up=lambda: True)
+except KeyboardInterrupt as error:
+    print(error.__cause__)
+"""
+
+
+def test_after_ctrl_c_a_ray_that_does_not_start_is_not_tried_again(desk: Desk) -> None:
+    code = [sys.executable, "-c", LEFT]
+    answer = subprocess.run(
+        code, env=desk.environment, cwd=desk.folder, capture_output=True, text=True, timeout=60
+    )
+    assert "AF_UNIX path length cannot exceed 107 bytes" in answer.stdout, answer.stderr
+
+
 def test_a_port_is_free_unless_somebody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -66,3 +66,63 @@ def test_a_stop_does_not_wait_for_a_trial_that_gets_no_room(
     )
     told = (desk.folder / "told").read_text()
     assert told.splitlines() == ["started 0", "ended 0 unfinished", "ended 1 None", "over True"]
+
+
+CUT_ERROR = """
+import os
+import signal
+from pathlib import Path
+
+from clar_sweeps.sweep import load_sweep
+from clar_sweeps.tuning import runner
+from clar_sweeps.tuning.events import Broadcast
+from clar_sweeps.tuning.schedule import Schedule
+from clar_sweeps.tuning.slots import Machine, Slots
+
+sweep, run = load_sweep(Path("one.yaml")), Path("run").absolute()
+run.mkdir()
+
+class Heard:
+    def started(self, trial): cut_what_is_written()
+    def reported(self, trial, row): pass
+    def restarted(self, trial, why): pass
+    def ended(self, trial, record): Path("told").write_text(f"ended {record.state}")
+    def note(self, text): pass
+
+def cut_what_is_written():
+    from ray.tune.experiment import Trial  # Ray reads its settings when it is imported
+
+    wrote = Trial.handle_error
+
+    def handle_error(trial, error):
+        wrote(trial, error)
+        Path(trial.pickled_error_file).write_bytes(b"")
+
+    Trial.handle_error = handle_error
+
+schedule = Schedule(
+    sweep.trials, run, slots=Slots(1, 0, 1, Machine(1, 0)), max_retries=0,
+    listener=Broadcast([Heard()]),
+)
+runner.run_with_ray(
+    schedule, resources=sweep.resources, address=None, hang_timeout_seconds=600.0,
+    look=lambda: None, set_up=lambda run: os.kill(os.getpid(), signal.SIGKILL),
+)
+assert schedule.is_over
+"""
+
+
+def test_what_a_full_disk_cut_of_tunes_own_files_ends_no_run(
+    make_desk: Callable[[str], Desk],
+) -> None:
+    desk = make_desk("cut")
+    (desk.folder / "one.yaml").write_text(TINY + "  augment: [FD]\n")
+    assert desk.clar_sweep("data", "prepare", "fsdd").returncode == 0
+    subprocess.run(
+        [sys.executable, "-c", CUT_ERROR],
+        cwd=desk.folder,
+        env=desk.environment,
+        timeout=120,
+        check=True,
+    )
+    assert (desk.folder / "told").read_text() == "ended failed"

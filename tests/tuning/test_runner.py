@@ -6,9 +6,19 @@ from collections.abc import Callable
 
 from sweep_desk import TINY, Desk
 
+
+def told_by(script: str, desk: Desk, sweep: str) -> str:
+    """What a script that drives a run of this sweep leaves in the file `told`."""
+    (desk.folder / "sweep.yaml").write_text(sweep)
+    assert desk.clar_sweep("data", "prepare", "fsdd").returncode == 0
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, cwd=desk.folder, env=desk.environment, timeout=120, check=True)
+    return (desk.folder / "told").read_text()
+
+
 # The second trial asks for more than there is, as where a machine was lost since the slots were
 # counted. The first one stops as asked, and with it the run.
-SCRIPT = """
+NO_ROOM = """
 import sys
 from pathlib import Path
 
@@ -19,7 +29,7 @@ from clar_sweeps.tuning.events import Broadcast
 from clar_sweeps.tuning.schedule import Schedule
 from clar_sweeps.tuning.slots import Machine, Slots
 
-sweep, run = load_sweep(Path("two.yaml")), Path("run").absolute()
+sweep, run = load_sweep(Path("sweep.yaml")), Path("run").absolute()
 run.mkdir()
 
 def tell(*words):
@@ -52,19 +62,8 @@ tell("over", schedule.is_over)
 def test_a_stop_does_not_wait_for_a_trial_that_gets_no_room(
     make_desk: Callable[[str], Desk],
 ) -> None:
-    desk = make_desk("no-room")
-    (desk.folder / "two.yaml").write_text(
-        TINY.replace("epochs: 2", "epochs: 2000") + "  augment: [FD]\nseeds: [0, 1]\n"
-    )
-    assert desk.clar_sweep("data", "prepare", "fsdd").returncode == 0
-    subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=desk.folder,
-        env=desk.environment,
-        timeout=120,
-        check=True,
-    )
-    told = (desk.folder / "told").read_text()
+    sweep = TINY.replace("epochs: 2", "epochs: 2000") + "  augment: [FD]\nseeds: [0, 1]\n"
+    told = told_by(NO_ROOM, make_desk("no-room"), sweep)
     assert told.splitlines() == ["started 0", "ended 0 unfinished", "ended 1 None", "over True"]
 
 
@@ -79,7 +78,7 @@ from clar_sweeps.tuning.events import Broadcast
 from clar_sweeps.tuning.schedule import Schedule
 from clar_sweeps.tuning.slots import Machine, Slots
 
-sweep, run = load_sweep(Path("one.yaml")), Path("run").absolute()
+sweep, run = load_sweep(Path("sweep.yaml")), Path("run").absolute()
 run.mkdir()
 
 class Heard:
@@ -115,14 +114,4 @@ assert schedule.is_over
 def test_what_a_full_disk_cut_of_tunes_own_files_ends_no_run(
     make_desk: Callable[[str], Desk],
 ) -> None:
-    desk = make_desk("cut")
-    (desk.folder / "one.yaml").write_text(TINY + "  augment: [FD]\n")
-    assert desk.clar_sweep("data", "prepare", "fsdd").returncode == 0
-    subprocess.run(
-        [sys.executable, "-c", CUT_ERROR],
-        cwd=desk.folder,
-        env=desk.environment,
-        timeout=120,
-        check=True,
-    )
-    assert (desk.folder / "told").read_text() == "ended failed"
+    assert told_by(CUT_ERROR, make_desk("cut"), TINY + "  augment: [FD]\n") == "ended failed"

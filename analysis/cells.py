@@ -123,7 +123,7 @@ class TrialRows:
 
     def __init__(self, trials: pd.DataFrame) -> None:
         """Take the frame apart once: a panel then costs its own rows, not those of all."""
-        check_columns(trials, "trials")
+        self.panels = panels(trials)
         self._found: dict[tuple[str | None, ...], dict[str, list[tuple[int, Row]]]] = {}
         self._by_cell: dict[Panel, list[list[Row]]] = {}  # a report asks once for each metric
         self._by_id: dict[str, Row] = {}
@@ -171,9 +171,14 @@ def _plain(column: "pd.Series[Any]") -> list[Any]:
 Trials = pd.DataFrame | TrialRows
 
 
+def taken_apart(trials: Trials) -> TrialRows:
+    """A trials frame as its rows."""
+    return trials if isinstance(trials, TrialRows) else TrialRows(trials)
+
+
 def rows_of(trials: Trials, panel: Panel) -> list[Row]:
     """The trials of a panel, in the order of the frame."""
-    return (trials if isinstance(trials, TrialRows) else TrialRows(trials)).of(panel)
+    return taken_apart(trials).of(panel)
 
 
 def cells(trials: Trials, panel: Panel, metric: str = "test_top1") -> list[Cell]:
@@ -184,8 +189,7 @@ def cells(trials: Trials, panel: Panel, metric: str = "test_top1") -> list[Cell]
     """
     if metric not in TEST_METRICS:
         raise ValueError(f"metric: {metric!r} is not one of {', '.join(TEST_METRICS)}")
-    taken_apart = trials if isinstance(trials, TrialRows) else TrialRows(trials)
-    return [_cell(rows, metric) for rows in taken_apart.by_cell(panel)]
+    return [_cell(rows, metric) for rows in taken_apart(trials).by_cell(panel)]
 
 
 def _cell(rows: Sequence[Row], metric: str) -> Cell:
@@ -239,9 +243,8 @@ def best_cell(found: Sequence[Cell]) -> Cell | None:
     return max(candidates, key=lambda cell: cell.valid.mean, default=None)
 
 
-def cells_frame(trials: pd.DataFrame) -> pd.DataFrame:
+def cells_frame(trials: TrialRows) -> pd.DataFrame:
     """Means of all cells over their seeds, a row a cell and metric; fractions."""
-    by_place = TrialRows(trials)
     rows = [
         {
             "panel": panel.label,
@@ -260,8 +263,8 @@ def cells_frame(trials: pd.DataFrame) -> pd.DataFrame:
             "gain": cell.gain.mean,
             "gain_half_width": cell.gain.half_width,
         }
-        for panel in panels(trials)
+        for panel in trials.panels
         for metric in TEST_METRICS
-        for cell in cells(by_place, panel, metric)
+        for cell in cells(trials, panel, metric)
     ]
     return pd.DataFrame(rows)

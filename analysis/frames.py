@@ -118,14 +118,16 @@ def load_run(run: Path) -> RunFrames:
     folders = {trial_folder(run, trial): trial for trial in sweep.trials}
     planned = {folder.name for folder in folders}
     others = [_read(folder) for folder in _opened_folders(run / "trials", without=planned)]
-    cells = {identity(cell) for cell in {trial.config.cell() for trial in sweep.trials}}
+    cells = _Cells()
+    of_plan = dict.fromkeys(cells.of(trial.config) for trial in sweep.trials)
+    cell_ids = {identity(cell) for cell in of_plan}
     planned_ids = {trial.id for trial in sweep.trials}
-    extras = [read.record for read in others if read.record and _is_extra(read.record, cells)]
+    extras = [read.record for read in others if read.record and _is_extra(read.record, cell_ids)]
     extras = [record for record in extras if record.trial.id not in planned_ids]
     extras.sort(key=lambda record: record.trial.config.seed)
     study = study_of(sweep)
-    settings = Settings([trial.config for trial in sweep.trials], in_label_tables=study == "labels")
-    gathered = _Gathered(settings, untrained)
+    settings = Settings(of_plan, in_label_tables=study == "labels")
+    gathered = _Gathered(settings, untrained, cells)
     for folder, trial in folders.items():
         gathered.add(trial, _read(folder, trial), planned=True)
     for record in extras:
@@ -209,10 +211,22 @@ def check_record(record: Record) -> None:
                 )
 
 
-def _is_extra(record: Record, cells: set[str]) -> bool:
+def _is_extra(record: Record, cell_ids: set[str]) -> bool:
     """Whether a record is a planned cell at some seed, run with this meaning of the fields."""
     config = record.trial.config
-    return record.trial.id == identity(config) and identity(config.cell()) in cells
+    return record.trial.id == identity(config) and identity(config.cell()) in cell_ids
+
+
+class _Cells:
+    """The config at seed 0 of each trial, one object a cell: looked up by many, derived once."""
+
+    def __init__(self) -> None:
+        self._cells: dict[TrialConfig, TrialConfig] = {}
+
+    def of(self, config: TrialConfig) -> TrialConfig:
+        """The cell that a trial belongs to."""
+        cell = config.cell()
+        return self._cells.setdefault(cell, cell)
 
 
 class _Untrained:
@@ -226,17 +240,17 @@ class _Untrained:
         }
         # Thousands of trials start from few encoders: each is derived and hashed once.
         self._of_cell: dict[TrialConfig, TrialConfig] = {}
-        self._ids: dict[TrialConfig, str] = {}
+        self._starts = _Cells()
+        self._ids: dict[tuple[TrialConfig, int], str] = {}
 
-    def metrics(self, config: TrialConfig) -> dict[str, float]:
+    def metrics(self, cell: TrialConfig, seed: int) -> dict[str, float]:
         """Of the encoder that a trial starts from; empty where it is not evaluated."""
-        cell = config.cell()
         if cell not in self._of_cell:
-            self._of_cell[cell] = cell.untrained()
-        start = self._of_cell[cell].model_copy(update={"seed": config.seed})
-        if start not in self._ids:
-            self._ids[start] = identity(start)
-        return self._metrics.get(self._ids[start], {})
+            self._of_cell[cell] = self._starts.of(cell.untrained())
+        start = self._of_cell[cell]
+        if (start, seed) not in self._ids:
+            self._ids[start, seed] = identity(start.model_copy(update={"seed": seed}))
+        return self._metrics.get(self._ids[start, seed], {})
 
 
 def _untrained_faults(reads: Iterable[_Read]) -> Iterator[str]:
@@ -250,16 +264,20 @@ def _untrained_faults(reads: Iterable[_Read]) -> Iterator[str]:
 class _Gathered:
     """The rows of both frames, as the records are read."""
 
-    def __init__(self, settings: Settings, untrained: _Untrained) -> None:
+    def __init__(self, settings: Settings, untrained: _Untrained, cells: _Cells) -> None:
         self.rows: list[dict[str, Any]] = []
         self.histories = Histories(["epoch", "step", "loss", "learning_rate", "seconds", *METRICS])
         self.provenance = Provenance()
         self._settings = settings
         self._untrained = untrained
+        self._cells = cells
 
     def add(self, trial: Trial, read: _Read, *, planned: bool) -> None:
         """Take in one trial and what was read of it."""
-        self.rows.append(_row(trial, read, self._settings, self._untrained, planned=planned))
+        cell = self._cells.of(trial.config)
+        setting = self._settings.text(cell)
+        baseline = self._untrained.metrics(cell, trial.config.seed)
+        self.rows.append(_row(trial, read, setting, baseline, planned=planned))
         if read.record is None:
             return
         self.histories.add(trial.id, read.record.history)
@@ -271,8 +289,8 @@ class _Gathered:
 def _row(
     trial: Trial,
     read: _Read,
-    settings: Settings,
-    untrained: _Untrained,
+    setting: str,
+    baseline: Mapping[str, float],
     *,
     planned: bool,
 ) -> dict[str, Any]:
@@ -283,9 +301,7 @@ def _row(
     metrics = summary.get("metrics", {}) if state == "done" else {}
     provenance = summary.get("provenance", {}) if state == "done" else {}
     digest = provenance.get("dataset_digest")
-    baseline = untrained.metrics(config)
     first, second = _pair(config)
-    setting = settings.text(config)
     return {
         "id": trial.id,
         "name": trial.name,

@@ -8,12 +8,11 @@ import pandas as pd
 from analysis.cells import (
     Cell,
     Panel,
-    TrialRows,
     Trials,
     best_cell,
     cells,
     chance_level,
-    panels,
+    taken_apart,
     untrained_estimate,
 )
 from analysis.clips import Clips, clips_of, shortfalls
@@ -75,17 +74,18 @@ class InputTable(NamedTuple):
     duels: tuple[Duel, ...]  # for the columns that have a result
 
 
-def input_tables(trials: pd.DataFrame) -> list[InputTable]:
+def input_tables(trials: Trials) -> list[InputTable]:
     """Table 1 once for each setting of the sweep."""
-    found, taken_apart = panels(trials), TrialRows(trials)
+    apart = taken_apart(trials)
+    found = apart.panels
     columns = _columns(found)
     tables = []
     for setting in Nesting(panel.setting for panel in found).widest():
         chosen = [panel for panel in found if includes(setting, panel.setting)]
         by_place = {(_column_key(panel), panel.encoder): panel for panel in chosen}
-        grid = {place: cells(taken_apart, panel) for place, panel in by_place.items()}
+        grid = {place: cells(apart, panel) for place, panel in by_place.items()}
         ids = {trial for found in grid.values() for cell in found for trial in cell.ids}
-        clips = clips_of(taken_apart.named(ids))
+        clips = clips_of(apart.named(ids))
         here = tuple(
             _beside_paper(column, clips)
             for column in columns
@@ -102,7 +102,7 @@ def input_tables(trials: pd.DataFrame) -> list[InputTable]:
         untrained = tuple(
             UntrainedRow(
                 encoder,
-                tuple(_untrained(taken_apart, by_place, column, encoder) for column in here),
+                tuple(_untrained(apart, by_place, column, encoder) for column in here),
             )
             for encoder in sorted({panel.encoder for panel in chosen})
         )

@@ -9,9 +9,10 @@ from analysis.cells import (
     Cell,
     Panel,
     TrialRows,
+    Trials,
     cells,
     chance_level,
-    panels,
+    taken_apart,
     untrained_estimate,
 )
 from analysis.clips import clips_of, shortfalls
@@ -60,15 +61,15 @@ class LabelTable(NamedTuple):
     leads: tuple[Lead, ...]  # for the shares where two methods have a result
 
 
-def label_tables(trials: pd.DataFrame) -> list[LabelTable]:
+def label_tables(trials: Trials) -> list[LabelTable]:
     """Table 2 once for each panel and chain."""
-    tables, taken_apart = [], TrialRows(trials)
-    for panel in panels(trials):
-        found = cells(taken_apart, panel)
-        untrained = untrained_estimate(taken_apart, panel)
+    tables, rows = [], taken_apart(trials)
+    for panel in rows.panels:
+        found = cells(rows, panel)
+        untrained = untrained_estimate(rows, panel)
         for chain in dict.fromkeys(cell.chain for cell in found):
             chosen = [cell for cell in found if cell.chain == chain]
-            tables.append(_label_table(taken_apart, panel, chosen, untrained))
+            tables.append(_label_table(rows, panel, chosen, untrained))
     return tables
 
 

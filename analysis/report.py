@@ -234,7 +234,7 @@ def _beside(
 def _csv_tables(frames: RunFrames, findings: Findings) -> dict[str, bytes]:
     """CSV files; metrics are fractions there."""
     tables = {"trials.csv": frames.trials, "history.csv": frames.history}
-    tables["cells.csv"] = cells_frame(frames.trials)
+    tables["cells.csv"] = cells_frame(findings.trials)
     matrices = [matrix for section in findings.sections for matrix in section.matrices]
     if matrices:
         tables["matrix.csv"] = matrix_frame(matrices)

@@ -28,11 +28,11 @@ Group = tuple[str | None, ...]
 class Settings:
     """Texts of the settings of a sweep's trials."""
 
-    def __init__(self, configs: Iterable[TrialConfig], *, in_label_tables: bool) -> None:
+    def __init__(self, cells: Iterable[TrialConfig], *, in_label_tables: bool) -> None:
         """Find the fields that vary.
 
         Args:
-            configs: Of all planned trials.
+            cells: Configs at seed 0 of all planned trials; equal ones may come again.
             in_label_tables: Methods and labelled shares are rows and columns of a table; what
                 differs between the methods alone is then no setting.
         """
@@ -41,7 +41,7 @@ class Settings:
         self._fields_of: dict[TrialConfig, dict[str, Any]] = {}
         self._texts: dict[TrialConfig, str] = {}
         seen: dict[tuple[Group, str], dict[str, dict[str, None]]] = {}
-        for config in dict.fromkeys(config.cell() for config in configs):
+        for config in dict.fromkeys(cells):
             compared = config.method if in_label_tables else ""
             values = seen.setdefault((_group(config), compared), {})
             for name, value in self._fields(config).items():
@@ -51,23 +51,21 @@ class Settings:
             found = [name for name, texts in values.items() if len(texts.keys() - {"null"}) > 1]
             self._varied.setdefault(group, {}).update(dict.fromkeys(found))
 
-    def text(self, config: TrialConfig) -> str:
-        """The varied fields that apply to a trial, with its values."""
-        cell = config.cell()
+    def text(self, cell: TrialConfig) -> str:
+        """The varied fields that apply to the trials of a cell, with its values."""
         if cell not in self._texts:
             self._texts[cell] = self._text_anew(cell)
         return self._texts[cell]
 
-    def _text_anew(self, config: TrialConfig) -> str:
-        fields = self._fields(config)
-        varied = self._varied.get(_group(config), {})
+    def _text_anew(self, cell: TrialConfig) -> str:
+        fields = self._fields(cell)
+        varied = self._varied.get(_group(cell), {})
         parts = [(name, fields.get(name)) for name in fields if name in varied]
         return _SEPARATOR.join(
             f"{name} {_plain(value)}" for name, value in parts if value is not None
         )
 
-    def _fields(self, config: TrialConfig) -> dict[str, Any]:
-        cell = config.cell()
+    def _fields(self, cell: TrialConfig) -> dict[str, Any]:
         if cell not in self._fields_of:
             self._fields_of[cell] = self._fields_anew(cell)
         return self._fields_of[cell]

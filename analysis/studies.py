@@ -10,7 +10,6 @@ from analysis.cells import (
     TrialRows,
     best_cell,
     cells,
-    panels,
     side_by_side,
     untrained_estimate,
 )
@@ -79,6 +78,7 @@ class LabelStudy(NamedTuple):
 class Findings(NamedTuple):
     """All studies of a run; two of the three lists are empty."""
 
+    trials: TrialRows
     matrices: list[MatrixStudy]
     inputs: list[InputStudy]
     labels: list[LabelStudy]
@@ -93,11 +93,11 @@ def find(frames: RunFrames) -> Findings:
     """Compute all that is shown of a run."""
     trials = TrialRows(frames.trials)
     if frames.study == "labels":
-        return _findings([], [], _label_studies(frames, trials), [])
-    sections = [_section(frames, trials, panel) for panel in panels(frames.trials)]
+        return _findings(trials, [], [], _label_studies(frames, trials), [])
+    sections = [_section(frames, trials, panel) for panel in trials.panels]
     if frames.study == "pairs":
-        return _findings(_matrix_studies(frames, trials, sections), [], [], sections)
-    return _findings([], _input_studies(frames, trials), [], sections)
+        return _findings(trials, _matrix_studies(frames, trials, sections), [], [], sections)
+    return _findings(trials, [], _input_studies(frames, trials), [], sections)
 
 
 def first(findings: Findings, number: int) -> Findings:
@@ -117,10 +117,11 @@ def first(findings: Findings, number: int) -> Findings:
         for section in findings.sections
         if section.panel in shown or any(ids.intersection(cell.ids) for cell in section.cells)
     ]
-    return _findings(matrices, inputs, findings.labels[:number], sections)
+    return _findings(findings.trials, matrices, inputs, findings.labels[:number], sections)
 
 
 def _findings(
+    trials: TrialRows,
     matrices: list[MatrixStudy],
     inputs: list[InputStudy],
     labels: list[LabelStudy],
@@ -135,7 +136,8 @@ def _findings(
         headlines = [inputs_headline(study.table) for study in inputs]
         headlines += [labels_headline(study.table) for study in labels]
         protocols = [study.protocol for study in inputs] + [study.protocol for study in labels]
-    return Findings(matrices, inputs, labels, sections, tuple(headlines), _below(protocols))
+    below = _below(protocols)
+    return Findings(trials, matrices, inputs, labels, sections, tuple(headlines), below)
 
 
 def _below(protocols: Sequence[Protocol]) -> tuple[str, ...]:
@@ -186,7 +188,7 @@ def _matrix_studies(
 
 
 def _input_studies(frames: RunFrames, trials: TrialRows) -> list[InputStudy]:
-    tables = input_tables(frames.trials)
+    tables = input_tables(trials)
     studies = []
     for table in tables:
         found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
@@ -204,7 +206,7 @@ def _input_studies(frames: RunFrames, trials: TrialRows) -> list[InputStudy]:
 
 
 def _label_studies(frames: RunFrames, trials: TrialRows) -> list[LabelStudy]:
-    tables, evaluated = label_tables(frames.trials), evaluations(frames.history)
+    tables, evaluated = label_tables(trials), evaluations(frames.history)
     studies = []
     for table in tables:
         found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clar_sweeps import records
-from clar_sweeps.errors import RankLostError
+from clar_sweeps.errors import ConfigError, RankLostError, UsageError
 from clar_sweeps.tuning.nodes import refuse_unless_agreed
 from clar_sweeps.tuning.trainable import Order, occupy
 
@@ -33,6 +33,7 @@ def ranks_of(order: dict[str, Any]) -> Iterator["Ranks"]:
     """Be rank 0 of an order's ranks; the others are started here and ended whatever happens.
 
     Raises:
+        ConfigError: The machine of one of them would not train the same.
         RankLostError: One ended before all were there.
     """
     import ray
@@ -45,9 +46,10 @@ def ranks_of(order: dict[str, Any]) -> Iterator["Ranks"]:
         yield ALONE
         return
     address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # as Ray has it
-    host = Host(what.ranks, host=address, patience_seconds=what.patience_seconds)
     actors = [_start(what, rank) for rank in range(1, what.ranks)]
     try:
+        _raise_refusal(actors, order)
+        host = Host(what.ranks, host=address, patience_seconds=what.patience_seconds)
         calls = [
             actor.follow.remote(order, rank, tuple(host.meeting))
             for rank, actor in enumerate(actors, start=1)
@@ -76,6 +78,18 @@ def _start(what: Order, rank: int) -> Any:
     return actor.options(**share, scheduling_strategy=own).remote(what.trial.name, rank)
 
 
+def _raise_refusal(actors: Sequence[Any], order: dict[str, Any]) -> None:
+    import ray
+
+    for rank, answer in enumerate([actor.refusal.remote(order) for actor in actors], start=1):
+        try:
+            refusal = ray.get(answer)
+        except ray.exceptions.RayError as error:
+            raise RankLostError(f"rank {rank}: {_words_of(error)}") from error
+        if refusal:
+            raise ConfigError(refusal)
+
+
 class _Rank:
     """A process that takes part in a trial."""
 
@@ -86,6 +100,17 @@ class _Rank:
         """Under which name Ray's dashboard lists it."""
         return self._name
 
+    def refusal(self, order: dict[str, Any]) -> str | None:
+        """Why this machine would not train the same; None where it would."""
+        what = Order(**order)
+        if what.expected is None:
+            return None
+        try:
+            refuse_unless_agreed(what.expected, Path(what.run))
+        except UsageError as error:
+            return str(error)
+        return None
+
     def follow(self, order: dict[str, Any], rank: int, meeting: tuple[Any, ...]) -> str | None:
         """Take part until rank 0 ends it.
 
@@ -95,8 +120,6 @@ class _Rank:
         what = Order(**order)
         what.set_up(Path(what.run))
         try:
-            if what.expected is not None:
-                refuse_unless_agreed(what.expected, Path(what.run))
             occupy(cpus=what.cpus / what.ranks, gpus=what.gpus / what.ranks)
             from clar_sweeps.trainer.following import follow
             from clar_sweeps.trainer.rendezvous import Meeting, joined
@@ -167,8 +190,15 @@ def _reason(call: Any) -> str | None:
 
     try:
         reason: str | None = ray.get(call)
-    except ray.exceptions.RayActorError:
-        return "its process died, often for want of memory"
     except ray.exceptions.RayError as error:
-        return str(error).strip().splitlines()[-1]
+        return _words_of(error)
     return reason
+
+
+def _words_of(error: Exception) -> str:
+    """What Ray says of a call that came to nothing."""
+    from ray.exceptions import RayActorError
+
+    if isinstance(error, RayActorError):
+        return "its process died, often for want of memory"
+    return str(error).strip().splitlines()[-1]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,16 +47,17 @@ def train_in_ray(order: dict[str, Any]) -> None:
     from clar_sweeps.tuning.ranks import ranks_of
 
     what = Order(**order)
-    if what.expected is not None:
+    with ExitStack() as stack:
         try:
-            refuse_unless_agreed(what.expected, Path(what.run))
-        except UsageError as error:  # of the machine: no trial of the sweep has failed
+            if what.expected is not None:
+                refuse_unless_agreed(what.expected, Path(what.run))
+            what.set_up(Path(what.run))
+            occupy(cpus=what.cpus / what.ranks, gpus=what.gpus / what.ranks)
+            ranks = stack.enter_context(ranks_of(order))
+        except UsageError as error:  # of a machine: no trial of the sweep has failed
             tune.report({"refused": str(error)})
             return
-    what.set_up(Path(what.run))
-    occupy(cpus=what.cpus / what.ranks, gpus=what.gpus / what.ranks)
-    try:
-        with ranks_of(order) as ranks:
+        try:
             run_trial(
                 what.trial,
                 Path(what.run),
@@ -63,10 +65,10 @@ def train_in_ray(order: dict[str, Any]) -> None:
                 patience_seconds=what.patience_seconds,
                 ranks=ranks,
             )
-    except DiskFullError as error:
-        tune.report({"disk_full": str(error)})
-    except RunLockedError as error:
-        tune.report({"locked": str(error)})
+        except DiskFullError as error:
+            tune.report({"disk_full": str(error)})
+        except RunLockedError as error:
+            tune.report({"locked": str(error)})
 
 
 def occupy(*, cpus: float, gpus: float) -> None:

@@ -1,8 +1,10 @@
 """A trial of two processes under Ray, one of which is killed, beside one left in peace."""
 
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,7 @@ from clar_sweeps.trainer.ranks import Ranks
 
 ONE = """
   augment: [WN]
+  learning_rate: 1e-3
   eval_every: 40
   precision: float32
 seeds: [0]
@@ -160,3 +163,58 @@ def test_ranks_leave_no_process_and_listen_on_loopback_only(outcome: Outcome) ->
     assert outcome.left_over == {}
     assert outcome.listening <= {"127.0.0.1", "[::ffff:127.0.0.1]"}
     assert outcome.listening
+
+
+# An order's first rank is where all agrees, and its second on a machine with another torch.
+REFUSED = """
+from pathlib import Path
+from ray import tune
+import ray
+from clar_sweeps.config import TrialConfig
+from clar_sweeps.tuning import trainable
+from clar_sweeps.tuning.nodes import Expected
+from clar_sweeps.tuning.trainable import Order
+
+class Leader:
+    def train(self, order):
+        told = []
+        tune.report = told.append
+        trainable.refuse_unless_agreed = lambda expected, run: None
+        trainable.train_in_ray(order)
+        return told
+
+ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+places = ray.util.placement_group([{"CPU": 1}, {"CPU": 1}])
+strategy = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(places, 0)
+leader = ray.remote(Leader).options(num_cpus=1, scheduling_strategy=strategy).remote()
+order = Order(
+    config=TrialConfig(dataset="fsdd", augment=("FD",)).model_dump(mode="json"),
+    run=str(Path.cwd()),
+    cpus=2,
+    gpus=0,
+    ranks=2,
+    patience_seconds=60,
+    attempt=0,
+    is_one_of_many=False,
+    expected=Expected("token", {"torch": "0.1"}, []),
+    set_up=str,
+)
+print(*ray.get(leader.train.remote(order._asdict())))
+ray.shutdown()
+"""
+
+
+def test_a_machine_that_does_not_agree_is_refused_where_it_has_another_rank(desk: Desk) -> None:
+    quiet = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "disabled"}
+    answer = subprocess.run(
+        [sys.executable, "-c", REFUSED],
+        env={**desk.environment, **quiet, "RAY_USAGE_STATS_ENABLED": "0"},
+        cwd=desk.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert answer.returncode == 0, answer.stderr
+    told = answer.stdout.splitlines()[-1]
+    assert re.fullmatch(r"\{'refused': 'node .*: torch is 2\..*, expected 0.1 as here; .*'\}", told)
+    assert not [*desk.folder.glob("trials/*")]

@@ -4,8 +4,10 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,23 @@ _OBJECT_STORE_BYTES = 128 * 2**20
 QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 _LOOPBACK = "127.0.0.1"
 _TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
+
+
+_starts_ray = threading.Event()
+
+
+def _be_deaf_to_ctrl_c() -> None:
+    """In a child of this process, before its program begins, which then never listens to it.
+
+    Ctrl-C in a terminal goes to all of the process group. Ray blocks it for its processes, but the
+    dashboard's parts lift that as they start others (multiprocessing's fork server does): one that
+    comes just then ends them, and Ray waits a minute for a dashboard that never comes.
+    """
+    if _starts_ray.is_set():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+os.register_at_fork(after_in_child=_be_deaf_to_ctrl_c)
 
 
 @contextlib.contextmanager
@@ -158,18 +177,22 @@ def _start_once(
     """Ray's context."""
     import ray
 
-    return ray.init(
-        "local",
-        num_cpus=slots.machine.num_cpus,
-        num_gpus=slots.machine.num_gpus if slots.gpus else 0,
-        include_dashboard=True if needs_dashboard else None,  # None: goes on where it fails
-        dashboard_host=_LOOPBACK,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        _metrics_export_port=metrics_port,
-        # Below the folder that others may not enter: Ray opens its own to all.
-        _temp_dir=str(scratch),
-        **QUIETLY,
-    )
+    _starts_ray.set()
+    try:
+        return ray.init(
+            "local",
+            num_cpus=slots.machine.num_cpus,
+            num_gpus=slots.machine.num_gpus if slots.gpus else 0,
+            include_dashboard=True if needs_dashboard else None,  # None: goes on where it fails
+            dashboard_host=_LOOPBACK,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _metrics_export_port=metrics_port,
+            # Below the folder that others may not enter: Ray opens its own to all.
+            _temp_dir=str(scratch),
+            **QUIETLY,
+        )
+    finally:
+        _starts_ray.clear()
 
 
 def _is_free(port: int) -> bool:

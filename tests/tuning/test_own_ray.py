@@ -70,6 +70,52 @@ def test_ray_runs_without_a_dashboard_that_does_not_start(desk: Desk) -> None:
     assert cpus == "1.0"
 
 
+IMPATIENT = """
+import os, signal, threading
+from pathlib import Path
+from clar_sweeps.tuning import own_ray
+from clar_sweeps.tuning.cluster import _set_environment
+from clar_sweeps.tuning.slots import Machine, Slots
+
+heard = []
+signal.signal(signal.SIGINT, lambda signum, frame: heard.append(signum))
+has_started = threading.Event()
+
+def press():
+    while not has_started.wait(0.05):
+        os.killpg(0, signal.SIGINT)
+
+with own_ray.scratch_folder() as scratch:
+    _set_environment(scratch)
+    import ray
+
+    threading.Thread(target=press).start()
+    try:
+        own_ray.start(Slots(1, 0, 1, Machine(1, 0)), scratch, Path("ray.log"), print)
+    finally:
+        has_started.set()
+    print(len(heard) > 10)
+    ray.shutdown()
+"""
+
+
+def test_ctrl_c_while_ray_starts_reaches_this_process_alone(desk: Desk) -> None:
+    code = [sys.executable, "-c", IMPATIENT]
+    answer = subprocess.run(
+        code,
+        env=desk.environment,
+        cwd=desk.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        start_new_session=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    dashboard, _, is_heard = answer.stdout.splitlines()[-3:]
+    assert dashboard.startswith("Ray dashboard: http://127.0.0.1:")
+    assert is_heard == "True"
+
+
 LEFT = """
 from pathlib import Path
 from clar_sweeps.tuning import own_ray

@@ -42,7 +42,8 @@ class Nodes:
         work.mkdir()
         with (work / "nodes.txt").open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.chaos.nodes", str(NUM_NODES)],
+                # By its path: in another folder `benchmarks` is no package.
+                [sys.executable, str(Path(__file__).with_name("nodes.py")), str(NUM_NODES)],
                 cwd=work,
                 env=environment,
                 stdin=subprocess.PIPE,

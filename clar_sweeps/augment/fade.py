@@ -1,5 +1,6 @@
 """FD: fade in at the start and out at the end."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -72,12 +73,30 @@ def _gain(time: int, sizes: Tensor, shapes: Tensor) -> Tensor:
     sample = torch.arange(time, dtype=torch.float32, device=sizes.device)
     # A fade of one sample starts, and ends, at gain 0.
     last = (sizes - 1).clamp(min=1)[:, None]
-    linear = (sample / last).clamp_(max=1.0)
-    linear = torch.where(sizes[:, None] == 0, 1.0, linear)
-    shape = shapes[:, None]
-    logarithmic = ((linear + 0.1).log10_() + 1.0).clamp_(0.0, 1.0)
-    exponential = (linear - 1.0).exp2_() * linear
-    quarter_sine = (linear * (torch.pi / 2)).sin_()
-    sines = torch.where(shape == 3, quarter_sine, quarter_sine.square())
-    others = torch.where(shape == 1, logarithmic, torch.where(shape == 2, exponential, sines))
-    return torch.where(shape == 0, linear, others)
+    # Without a fade the gain is 1 from the first sample on.
+    linear = (sample / last).add_((sizes == 0)[:, None]).clamp_(max=1.0)
+    return (_bend_all if shapes.is_cuda else _bend_by_shape)(linear, shapes)
+
+
+def _bend_all(linear: Tensor, shapes: Tensor) -> Tensor:
+    """All shapes of all rows, and then the right ones: nothing waits for a GPU."""
+    gains = torch.stack([curve(linear) for curve in _CURVES.values()])
+    return gains.gather(0, shapes[None, :, None].expand(1, *linear.shape))[0]
+
+
+def _bend_by_shape(linear: Tensor, shapes: Tensor) -> Tensor:
+    """The rows of each shape by themselves; writes over `linear`."""
+    for index in set(shapes.tolist()) - {0}:
+        rows = (shapes == index).nonzero().flatten()
+        linear[rows] = _CURVES[FADE_SHAPES[index]](linear[rows])
+    return linear
+
+
+# Of the rise from 0 to 1.
+_CURVES: dict[FadeShape, Callable[[Tensor], Tensor]] = {
+    "linear": lambda rise: rise,
+    "logarithmic": lambda rise: ((rise + 0.1).log10_() + 1.0).clamp_(0.0, 1.0),
+    "exponential": lambda rise: (rise - 1.0).exp2_() * rise,
+    "quarter_sine": lambda rise: (rise * (torch.pi / 2)).sin_(),
+    "half_sine": lambda rise: (rise * (torch.pi / 2)).sin_().square(),
+}

@@ -5,10 +5,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from clar_sweeps.augment import kernels
+from clar_sweeps.augment.frames import FrameLengths
 from clar_sweeps.augment.parameters import check_waveforms
 from clar_sweeps.augment.time_stretch import check_rates
 from clar_sweeps.augment.vocoder import (
-    FrameLengths,
     chunk_rows,
     frame_length,
     num_frames,
@@ -68,32 +69,42 @@ def _stretch_resample(waveforms: Tensor, rates: Tensor, length: int) -> Tensor:
     lengths = FrameLengths(length, _OVERSAMPLING * length)
     positions = torch.arange(num_frames(num_samples, lengths.synthesis)) * rates[:, None]
     stretched = vocode(waveforms, positions, lengths, num_samples, cutoffs=rates)
-    # The stretched sample that an output sample is read at; float64, as float32 is too coarse.
-    steps = (_OVERSAMPLING / rates).to(waveforms.device, non_blocking=True)
-    read_at = torch.arange(time, dtype=torch.float64, device=waveforms.device) * steps[:, None]
-    return _read(stretched, read_at)
+    return _read(stretched, _OVERSAMPLING / rates, time)
 
 
-def _read(waveforms: Tensor, positions: Tensor) -> Tensor:
+def _read(waveforms: Tensor, steps: Tensor, num_samples: int) -> Tensor:
     """Waveforms, which hold nothing in the upper half of their band, between their samples.
 
     Args:
-        waveforms: (batch, time).
-        positions: (batch, samples) float64, at least 0, at most time - _TAPS.
+        waveforms: (batch, time), at least _TAPS longer than what is read.
+        steps: (batch,) float64 on the CPU, samples from one that is read to the next.
+        num_samples: To read, the first at sample 0.
     """
     padded = torch.nn.functional.pad(waveforms, (_TAPS // 2 - 1, 0))
+    weights = _kernels(waveforms.device)
+    if waveforms.is_cuda:
+        return _read_by_torch(padded, steps, weights, num_samples)
+    values = torch.empty(len(waveforms), num_samples)
+    arrays = (each.numpy() for each in (padded, steps, weights, values))
+    kernels.by_rows(kernels.read_between, len(waveforms), *arrays)
+    return values
+
+
+def _read_by_torch(padded: Tensor, steps: Tensor, weights: Tensor, num_samples: int) -> Tensor:
+    # float64, as float32 is too coarse.
+    sample = torch.arange(num_samples, dtype=torch.float64, device=padded.device)
+    positions = sample * steps.to(padded.device, non_blocking=True)[:, None]
     first = positions.long()
     phases = (positions - first).mul_(_PHASES).round_().long()
-    kernels = _kernels(waveforms.device)
-    values = torch.zeros(positions.shape, device=waveforms.device)
+    values = torch.zeros(positions.shape, device=padded.device)
     for tap in range(_TAPS):
-        values.addcmul_(kernels[tap][phases], padded.gather(1, first + tap))
+        values.addcmul_(weights[phases, tap], padded.gather(1, first + tap))
     return values
 
 
 @lru_cache(maxsize=16)
 def _kernels(device: torch.device) -> Tensor:
-    """Weight of each tap at each phase between two samples: (_TAPS, _PHASES + 1).
+    """Weight of each tap at each phase between two samples: (_PHASES + 1, _TAPS).
 
     A sinc under a Kaiser window; it passes the lower half of the band, and its sidelobes start
     where the images of that half do.
@@ -104,5 +115,5 @@ def _kernels(device: torch.device) -> Tensor:
     beta = torch.tensor(_KAISER_BETA, dtype=torch.float64)
     window = torch.special.i0(beta * inside.sqrt()) / torch.special.i0(beta)
     kernels = torch.sinc(distances) * window
-    normalised: Tensor = kernels / kernels.sum(0)
-    return normalised.float().to(device)
+    normalised: Tensor = (kernels / kernels.sum(0)).T
+    return normalised.float().contiguous().to(device)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clar_sweeps.augment import kernels
 from clar_sweeps.augment.parameters import check_waveforms, uniform_integers
 
 
@@ -49,8 +50,18 @@ def apply_time_shift(waveforms: Tensor, shifts: Tensor) -> Tensor:
     Source: CLAR (arXiv:2010.09542), augmentation TS.
     """
     check_waveforms(waveforms, shifts=shifts)
+    shifts = shifts % waveforms.shape[1]
+    if waveforms.is_cuda:
+        return _roll_by_torch(waveforms, shifts)
+    rolled = torch.empty_like(waveforms)
+    arrays = (each.numpy() for each in (waveforms, shifts, rolled))
+    kernels.by_rows(kernels.roll, len(waveforms), *arrays)
+    return rolled
+
+
+def _roll_by_torch(waveforms: Tensor, shifts: Tensor) -> Tensor:
     time = waveforms.shape[1]
     sample = torch.arange(time, device=waveforms.device)
     # Twice in a row, so that no index wraps: a remainder for each sample takes three times as long.
-    first = -shifts % time
+    first = time - shifts
     return torch.cat([waveforms, waveforms], dim=1).gather(1, first[:, None] + sample)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clar_sweeps.augment.frames import FrameLengths
 from clar_sweeps.augment.parameters import check_waveforms, host_generator
 from clar_sweeps.augment.vocoder import (
-    FrameLengths,
     chunk_rows,
     frame_length,
     num_frames,

@@ -19,26 +19,27 @@ Here every row of a batch has its own positions, and three things are done in an
 
 import math
 from functools import lru_cache
-from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-OVERLAP = 4  # frames that cover a sample
+from clar_sweeps.augment import kernels
+from clar_sweeps.augment.frames import (
+    OVERLAP,
+    SILENCE,
+    TINY,
+    Asked,
+    FrameLengths,
+    edge_gain,
+    synthesis_window,
+    window_of,
+)
+from clar_sweeps.augment.vocoder_torch import vocode_by_torch
+
 FRAME_SECONDS = 0.040  # between resolving a voice of 75 Hz and smearing its onsets
 
-_SILENCE = 1e-15  # amplitude of the impulse that gives silence a phase
-_TINY = 1e-37  # floor of a float32 power of powers: bins below -185 dB are damped
-_CHUNK_SAMPLES = 1 << 17  # a chunk's spectra then stay in the cache of one core
+_CHUNK_SAMPLES = 1 << 17  # a chunk's frames and spectra then stay in the cache of one core
 _CHUNK_SAMPLES_CUDA = 1 << 24  # about 3 GB at the peak
-
-
-class FrameLengths(NamedTuple):
-    """Samples of an analysis and of a synthesis frame; their ratio is the change of pitch."""
-
-    analysis: int
-    synthesis: int
 
 
 def frame_length(sample_rate: int) -> int:
@@ -109,173 +110,54 @@ def vocode(
     first_silent = num_frames(waveforms.shape[1], lengths.analysis)
     positions = positions.clamp(max=first_silent)
     lower = positions.floor()
-    num_analysed = int(lower.max()) + 2
-    steps = _steps(lower.long(), num_analysed)
-    device = waveforms.device
-
-    frames = _frames(waveforms, length=lengths.analysis, num_frames=num_analysed)
     num_bins = min(lengths) // 2 + (lengths.analysis == lengths.synthesis)
-    spectra = _propagate(
-        torch.fft.rfft(frames)[..., :num_bins].flatten(0, 1),
-        _Steps(*(index.to(device, non_blocking=True) for index in steps)),
-        alpha=(positions - lower).float().to(device, non_blocking=True),
+    asked = Asked(lower.long(), (positions - lower).float(), lengths, num_bins, cutoffs)
+    vocode_here = vocode_by_torch if waveforms.is_cuda else _vocode_compiled
+    return vocode_here(waveforms, asked, num_samples)
+
+
+def _vocode_compiled(waveforms: Tensor, asked: Asked, num_samples: int) -> Tensor:
+    lower, alpha, lengths, num_bins, cutoffs = asked
+    rows = len(waveforms)
+    window = window_of(lengths.analysis, waveforms.device)
+    frames = torch.empty(rows, asked.num_analysed, lengths.analysis)
+    kernels.by_rows(
+        kernels.take_frames,
+        rows,
+        waveforms.numpy(),
+        window.numpy(),
+        lengths.analysis // OVERLAP,
+        SILENCE,
+        frames.numpy(),
     )
+    is_kept = torch.full((rows,), num_bins)
     if cutoffs is not None:
-        bins = torch.arange(num_bins) / (lengths.analysis / 2)
-        is_kept = (bins < cutoffs[:, None])[:, None]  # (batch, 1, bins)
-        spectra.mul_(is_kept.to(device, non_blocking=True))
-    return _overlap_add(torch.fft.irfft(spectra, n=lengths.synthesis), lengths, num_samples)
-
-
-class _Steps(NamedTuple):
-    """Where the frames of the output come from; indices count the analysed frames of all rows.
-
-    frames: (batch, frames) the frame at or before each position.
-    turn: (batch, frames) how many turns of its row came before, an index into turns of all rows.
-    turned_from: (batch, turns) the frame that the output's previous frame would have gone on to.
-    turned_to: (batch, turns) the frame that it goes on to instead.
-    """
-
-    frames: Tensor
-    turn: Tensor
-    turned_from: Tensor
-    turned_to: Tensor
-
-
-def _steps(lower: Tensor, num_analysed: int) -> _Steps:
-    """Steps of (batch, frames) positions, rounded down.
-
-    The phase is turned only where the next position is not the next frame: where positions
-    pause, at rates below 1, or skip, at rates above. Row by row turn 0 is that of no angle.
-    """
-    rows = torch.arange(len(lower))[:, None]
-    frames = lower + rows * num_analysed
-    is_turn = torch.zeros_like(lower)
-    is_turn[:, 1:] = lower[:, 1:] != lower[:, :-1] + 1
-    turn = is_turn.cumsum(1)
-    num_turns = int(turn.max()) + 1
-    # Steps that turn nothing are written to a column of their own, which is cut off.
-    column = torch.where(is_turn.bool(), turn, num_turns)[:, 1:]
-    first = frames[:, :1].expand(-1, num_turns + 1)
-    return _Steps(
-        frames=frames,
-        turn=turn + rows * num_turns,
-        turned_from=first.scatter(1, column, frames[:, :-1] + 1)[:, :-1],
-        turned_to=first.scatter(1, column, frames[:, 1:])[:, :-1],
+        is_kept = (cutoffs * (lengths.analysis / 2)).ceil().long().clamp(max=num_bins)
+    spectra = torch.view_as_real(torch.fft.rfft(frames)).flatten(2)
+    changed = torch.empty(rows, lower.shape[1], lengths.synthesis // 2 + 1, dtype=torch.complex64)
+    kernels.by_rows(
+        kernels.propagate,
+        rows,
+        spectra.numpy(),
+        lower.contiguous().numpy(),
+        alpha.contiguous().numpy(),
+        is_kept.numpy(),
+        SILENCE,
+        TINY,
+        torch.view_as_real(changed).flatten(2).numpy(),
     )
-
-
-def _frames(waveforms: Tensor, *, length: int, num_frames: int) -> Tensor:
-    """Windowed frames, the first centred at sample 0: (batch, frames, length)."""
-    hop_length = length // OVERLAP
-    padded = waveforms.new_zeros(len(waveforms), (num_frames - 1) * hop_length + length)
-    span = min(waveforms.shape[1], padded.shape[1] - length // 2)
-    padded[:, length // 2 : length // 2 + span] = waveforms[:, :span]
-    frames = padded.unfold(1, length, hop_length) * _window(length, waveforms.device)
-    # Silence has no phase: this impulse gives it the one of a sound at the frame's centre, so
-    # that the bins of a sound that starts after silence are turned alike.
-    frames[..., length // 2] += _SILENCE
-    return frames
-
-
-def _propagate(spectra: Tensor, steps: _Steps, alpha: Tensor) -> Tensor:
-    """Spectra of the output's frames, (batch, frames, bins).
-
-    Real and imaginary parts go apart where a complex number meets a real one: torch would make
-    the real one complex first.
-
-    Args:
-        spectra: (analysed, bins) of all rows, one row after the other; overwritten.
-        steps: Where the output's frames come from.
-        alpha: (batch, frames) how far a position lies towards the next frame, in [0, 1).
-    """
-    squares = torch.view_as_real(spectra).square()
-    magnitudes = (squares[..., 0] + squares[..., 1]).clamp_min_(_SILENCE**2)
-    inverse = magnitudes.rsqrt()
-    magnitudes.mul_(inverse)
-    phasors = spectra.mul_(inverse)
-
-    turns = _at(phasors, steps.turned_from).mul_(_at(phasors, steps.turned_to).conj())
-    turns = _cumulative_product(turns).flatten(0, 1)
-    magnitude = _at(magnitudes, steps.frames)
-    weights = magnitude.square()
-    real = _sum_of_three(_at(turns.real.contiguous(), steps.turn).mul_(weights))
-    imag = _sum_of_three(_at(turns.imag.contiguous(), steps.turn).mul_(weights))
-
-    scale = torch.mul(real, real, out=weights).addcmul_(imag, imag).clamp_min_(_TINY).rsqrt_()
-    # Not lerp_: with one weight a frame it leaves the vectorised path.
-    change = _at(magnitudes, steps.frames + 1).sub_(magnitude).mul_(alpha[..., None])
-    scale.mul_(magnitude.add_(change))
-    return _at(phasors, steps.frames).mul_(torch.complex(real.mul_(scale), imag.mul_(scale)))
-
-
-def _at(frames: Tensor, index: Tensor) -> Tensor:
-    """Frames, (number, bins), at (batch, steps): (batch, steps, bins)."""
-    return frames.index_select(0, index.reshape(-1)).view(*index.shape, -1)
-
-
-def _sum_of_three(bins: Tensor) -> Tensor:
-    """Sum of each bin and its neighbours."""
-    total = bins.clone()
-    total[..., 1:] += bins[..., :-1]
-    total[..., :-1] += bins[..., 1:]
-    return total
-
-
-def _cumulative_product(turns: Tensor) -> Tensor:
-    """Products over time of (batch, frames, bins), written over `turns` on a CPU."""
-    if turns.is_cuda:
-        return turns.cumprod(1)
-    # Within blocks, all blocks at once, then from block to block, then frame by frame for what
-    # is left: twice as fast as cumprod, and fewer products in a row to round.
-    size = math.isqrt(turns.shape[1])
-    whole = turns.shape[1] // size * size
-    blocks = turns[:, :whole].view(len(turns), -1, size, turns.shape[2])
-    for before, after in pairwise(blocks.unbind(2)):
-        after.mul_(before)
-    for before, after in pairwise(blocks.unbind(1)):
-        after.mul_(before[:, -1:])
-    for before, after in pairwise(turns[:, whole - 1 :].unbind(1)):
-        after.mul_(before)
-    return turns
-
-
-def _overlap_add(frames: Tensor, lengths: FrameLengths, num_samples: int) -> Tensor:
-    """Add the windowed frames up to (batch, num_samples); the first is centred at sample 0."""
-    batch, num_frames, length = frames.shape
-    hop_length = length // OVERLAP
-    window = _window(length, frames.device)
-    # The squared windows of all frames over a sample add up to 3 / 8 of their number; a frame's
-    # spectrum is a sum over lengths.analysis samples, its inverse a mean over length.
-    frames.mul_(window * (length / lengths.analysis / (OVERLAP * 3 / 8)))
-    blocks = frames.view(batch, num_frames, OVERLAP, hop_length)
-    total = frames.new_zeros(batch, num_frames + OVERLAP - 1, hop_length)
-    for shift in range(OVERLAP):
-        total[:, shift : shift + num_frames] += blocks[:, :, shift]
-    start = length // 2
-    waveforms = total.flatten(1)[:, start : start + num_samples]
-    edge = _edge(length, frames.device)[:num_samples]
-    waveforms[:, : len(edge)] *= edge
-    return waveforms
-
-
-@lru_cache(maxsize=256)
-def _window(length: int, device: torch.device) -> Tensor:
-    return torch.hann_window(length, device=device)
-
-
-@lru_cache(maxsize=256)
-def _edge(length: int, device: torch.device) -> Tensor:
-    """Gain of the first samples, where no frame is centred before sample 0: (length // 2,)."""
-    hop_length = length // OVERLAP
-    window = torch.hann_window(length)
-    squares = torch.stack(
-        [
-            torch.nn.functional.pad(window.square(), (k * hop_length, 0))[length // 2 : length]
-            for k in range(OVERLAP)
-        ]
+    frames = torch.fft.irfft(changed, n=lengths.synthesis)
+    output = torch.empty(rows, num_samples)
+    kernels.by_rows(
+        kernels.overlap_add,
+        rows,
+        frames.numpy(),
+        synthesis_window(lengths, waveforms.device).numpy(),
+        edge_gain(lengths.synthesis, waveforms.device).numpy(),
+        lengths.synthesis // OVERLAP,
+        output.numpy(),
     )
-    return (OVERLAP * 3 / 8 / squares.sum(0)).to(device)
+    return output
 
 
 def _fast_lengths(shortest: float, longest: float) -> list[int]:

@@ -6,7 +6,7 @@ import scipy.signal
 import torch
 from torch import Tensor
 
-from clar_sweeps.augment import DEFINITIONS, OPERATIONS, build_chain
+from clar_sweeps.augment import DEFINITIONS, OPERATIONS, build_chain, fade, time_shift
 from clar_sweeps.augment.fade import FADE_SHAPES, apply_fade, sample_fade
 from clar_sweeps.augment.noise import (
     NOISE_COLOURS,
@@ -225,6 +225,13 @@ def test_time_shift_is_a_roll(generator: torch.Generator) -> None:
     shifts = torch.tensor([-5, -1, 0, 3, 5])
     expected = torch.stack([row.roll(int(n)) for row, n in zip(waveforms, shifts, strict=True)])
     assert torch.equal(apply_time_shift(waveforms, shifts), expected)
+    assert torch.equal(time_shift._roll_by_torch(waveforms, shifts % 11), expected)
+
+
+def test_gpus_bend_fades_as_a_cpu_does() -> None:
+    rise, shapes = torch.linspace(0, 1, 9).expand(7, 9), torch.tensor([0, 1, 2, 3, 4, 2, 0])
+    expected = fade._bend_by_shape(rise.clone(), shapes)
+    torch.testing.assert_close(fade._bend_all(rise, shapes), expected)
 
 
 @pytest.mark.parametrize("name", ["TS", "TM", "FD"])

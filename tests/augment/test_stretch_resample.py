@@ -11,6 +11,7 @@ from clar_sweeps.augment import stretch_resample, vocoder
 from clar_sweeps.augment.stretch_resample import apply_stretch_resample
 from clar_sweeps.augment.vocoder import frame_length
 
+CPU = torch.device("cpu")
 RATES = [0.5, 0.64, 0.75, 0.9, 1.0, 1.25, 1.37, 1.5]
 
 
@@ -125,10 +126,19 @@ def test_other_sample_rates_are_served(sample_rate: int) -> None:
 
 
 def test_a_kernel_at_a_sample_is_that_sample() -> None:
-    kernels = stretch_resample._kernels(torch.device("cpu"))
-    torch.testing.assert_close(kernels[:, 0], torch.eye(8)[3], rtol=0, atol=1e-6)
-    torch.testing.assert_close(kernels[:, -1], torch.eye(8)[4], rtol=0, atol=1e-6)
+    kernels = stretch_resample._kernels(CPU)
+    torch.testing.assert_close(kernels[0], torch.eye(8)[3], rtol=0, atol=1e-6)
+    torch.testing.assert_close(kernels[-1], torch.eye(8)[4], rtol=0, atol=1e-6)
     torch.testing.assert_close(kernels, kernels.flip(0, 1), rtol=0, atol=1e-6)
+
+
+def test_gpus_read_between_samples_what_a_cpu_reads(generator: torch.Generator) -> None:
+    waveforms = torch.randn(3, 500, generator=generator)
+    steps = torch.tensor([0.7, 1.0, 1.63], dtype=torch.float64)
+    padded, kernels = torch.nn.functional.pad(waveforms, (3, 0)), stretch_resample._kernels(CPU)
+    expected = stretch_resample._read_by_torch(padded, steps, kernels, 300)
+    actual = stretch_resample._read(waveforms, steps, 300)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 
 def test_wrong_rates_are_refused() -> None:

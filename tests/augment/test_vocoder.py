@@ -10,14 +10,23 @@ from clar_sweeps.augment import vocoder
 from clar_sweeps.augment.pitch_shift import apply_pitch_shift
 from clar_sweeps.augment.time_stretch import apply_time_stretch
 from clar_sweeps.augment.vocoder import frame_length, shift_lengths
+from clar_sweeps.augment.vocoder_torch import vocode_by_torch
 
 TIME = 16_000  # one second at 16 kHz
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a CPU runs, and what a GPU runs."""
+    if request.param == "torch":
+        monkeypatch.setattr(vocoder, "_vocode_compiled", vocode_by_torch)
 
 
 RATES = [0.5, 0.64, 0.9, 1.0, 1.1, 1.37, 1.5]
 SHIFTS = [-15, -12, -7, -1, 1, 4, 12, 15]
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("rate", RATES)
 def test_stretch_agrees_with_the_textbook(rate: float, generator: torch.Generator) -> None:
     waveforms = 0.1 * torch.randn(1, 6000, generator=generator)
@@ -35,6 +44,7 @@ def test_stretch_agrees_with_the_textbook(rate: float, generator: torch.Generato
     assert not actual[end:].any()
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("semitones", SHIFTS)
 def test_shift_agrees_with_the_textbook(semitones: int, generator: torch.Generator) -> None:
     waveforms = 0.1 * torch.randn(1, 6000, generator=generator)
@@ -160,18 +170,30 @@ def test_0_semitones_copy_the_input(generator: torch.Generator) -> None:
     assert shifted.data_ptr() != waveforms.data_ptr()
 
 
-def test_phasors_keep_their_magnitude_over_5_seconds(generator: torch.Generator) -> None:
-    turns = torch.polar(torch.ones(1), torch.randn(2, 1001, 5, generator=generator))
-    product = vocoder._cumulative_product(turns.clone())
-    assert (product.abs() - 1).abs().max() < 1e-4
-    torch.testing.assert_close(product, turns.cumprod(1), rtol=0, atol=1e-4)
+def test_what_gpus_run_agrees_with_what_a_cpu_runs_over_5_seconds(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waveforms = 0.1 * torch.randn(3, 80_000, generator=generator)
+    waveforms[2, 20_000:50_000] = 0.0
+    rates, semitones = torch.tensor([0.5, 0.93, 1.41]), torch.tensor([-15, 4, 11])
+    compiled = apply_time_stretch(waveforms, rates), apply_pitch_shift(waveforms, semitones)
+    monkeypatch.setattr(vocoder, "_vocode_compiled", vocode_by_torch)
+    by_torch = apply_time_stretch(waveforms, rates), apply_pitch_shift(waveforms, semitones)
+    for actual, expected in zip(compiled, by_torch, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=5e-4)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3, 4, 7, 9, 50])
-def test_cumulative_product_has_no_seams(frames: int, generator: torch.Generator) -> None:
-    turns = torch.randn(3, frames, 2, dtype=torch.complex64, generator=generator)
-    expected = turns.cumprod(1)
-    torch.testing.assert_close(vocoder._cumulative_product(turns), expected)
+def test_threads_change_no_bit(generator: torch.Generator) -> None:
+    waveforms = 0.1 * torch.randn(7, 6000, generator=generator)
+    rates = torch.linspace(0.6, 1.4, 7)
+    num_threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            found.append(apply_time_stretch(waveforms, rates))
+    finally:
+        torch.set_num_threads(num_threads)
+    assert torch.equal(*found)
 
 
 def test_silence_stays_silent_and_after_it_sound_goes_on(tone_440: Tensor) -> None:

@@ -18,6 +18,7 @@ LAYERS = {
     "profiles": 1,
     "records": 1,
     "sweep": 2,
+    "compiled": 2.5,  # what parts share, and torch
     "rng": 3,
     "data": 3,
     "augment": 3,
@@ -35,7 +36,7 @@ LAYERS = {
     "tuning": 6,
     "cli": 7,
 }
-TORCH_FROM_LAYER = 3
+TORCH_FROM_LAYER = 2.5
 # Below torch: the standard library and these.
 LIGHT = {"pydantic", "pydantic_core", "ruamel", "filelock"}
 ANALYSIS = {"numpy", "pandas", "scipy", "matplotlib", "jinja2", "markupsafe"}

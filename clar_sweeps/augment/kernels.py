@@ -4,58 +4,15 @@ Operation by operation torch reads and writes the memory anew; here a frame stay
 core from its spectrum to the output's, which makes the vocoder three times as fast. The formulas
 are those of `vocoder`, whose torch version serves GPUs.
 
-numba compiles each loop when it is first called, and keeps the result beside this file or in the
-user's cache. Loops run over slices: an index that might be negative, or a stride that is not known,
-keeps the compiler from using vectors.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
-from typing import Any
-
-import numba
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
-
-_HOW: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
+from clar_sweeps.compiled import Floats, Integers, compiled
 
 
-def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
-    kernel: Callable[..., None]
-    try:
-        kernel = numba.njit(loop, cache=True, **_HOW)
-    except RuntimeError:  # no folder to keep it in, neither here nor at home
-        kernel = numba.njit(loop, **_HOW)
-    return kernel
-
-
-def by_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
-    """Call `kernel(first, last, *arguments)` for all rows, shared out among torch's threads.
-
-    A row's numbers do not depend on how many threads there are.
-    """
-    num_threads = min(torch.get_num_threads(), rows)
-    if num_threads < 2:
-        kernel(0, rows, *arguments)
-        return
-    bounds = [rows * part // num_threads for part in range(num_threads + 1)]
-    calls = [_threads(num_threads).submit(kernel, *part, *arguments) for part in pairwise(bounds)]
-    for call in calls:
-        call.result()
-
-
-@lru_cache(maxsize=1)
-def _threads(number: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(number)
-
-
-@_compiled
+@compiled
 def take_frames(
     first: int,
     last: int,
@@ -94,7 +51,7 @@ def take_frames(
             frame[length // 2] += impulse
 
 
-@_compiled
+@compiled
 def propagate(
     first: int,
     last: int,
@@ -175,7 +132,7 @@ def propagate(
             out[2 * bins :] = 0.0
 
 
-@_compiled
+@compiled
 def overlap_add(
     first: int,
     last: int,
@@ -213,7 +170,7 @@ def overlap_add(
             total[n] *= edge[n]
 
 
-@_compiled
+@compiled
 def read_between(
     first: int,
     last: int,
@@ -246,7 +203,7 @@ def read_between(
             out[n] = value
 
 
-@_compiled
+@compiled
 def roll(first: int, last: int, waveforms: Floats, shifts: Integers, output: Floats) -> None:
     """Roll each row by its shift, 0 to time - 1.
 

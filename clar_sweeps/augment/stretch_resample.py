@@ -15,6 +15,7 @@ from clar_sweeps.augment.vocoder import (
     num_frames,
     vocode,
 )
+from clar_sweeps.compiled import by_rows
 
 # The stretched waveform is synthesised at twice its sample rate, at no more cost than that of
 # longer inverse transforms. What is read from it then lies below half of its band, and a kernel of
@@ -86,7 +87,7 @@ def _read(waveforms: Tensor, steps: Tensor, num_samples: int) -> Tensor:
         return _read_by_torch(padded, steps, weights, num_samples)
     values = torch.empty(len(waveforms), num_samples)
     arrays = (each.numpy() for each in (padded, steps, weights, values))
-    kernels.by_rows(kernels.read_between, len(waveforms), *arrays)
+    by_rows(kernels.read_between, len(waveforms), *arrays)
     return values
 
 

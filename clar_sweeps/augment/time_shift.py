@@ -7,6 +7,7 @@ from torch import Tensor
 
 from clar_sweeps.augment import kernels
 from clar_sweeps.augment.parameters import check_waveforms, uniform_integers
+from clar_sweeps.compiled import by_rows
 
 
 class TimeShiftParameters(NamedTuple):
@@ -55,7 +56,7 @@ def apply_time_shift(waveforms: Tensor, shifts: Tensor) -> Tensor:
         return _roll_by_torch(waveforms, shifts)
     rolled = torch.empty_like(waveforms)
     arrays = (each.numpy() for each in (waveforms, shifts, rolled))
-    kernels.by_rows(kernels.roll, len(waveforms), *arrays)
+    by_rows(kernels.roll, len(waveforms), *arrays)
     return rolled
 
 

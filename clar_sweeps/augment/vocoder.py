@@ -35,6 +35,7 @@ from clar_sweeps.augment.frames import (
     window_of,
 )
 from clar_sweeps.augment.vocoder_torch import vocode_by_torch
+from clar_sweeps.compiled import by_rows
 
 FRAME_SECONDS = 0.040  # between resolving a voice of 75 Hz and smearing its onsets
 
@@ -121,7 +122,7 @@ def _vocode_compiled(waveforms: Tensor, asked: Asked, num_samples: int) -> Tenso
     rows = len(waveforms)
     window = window_of(lengths.analysis, waveforms.device)
     frames = torch.empty(rows, asked.num_analysed, lengths.analysis)
-    kernels.by_rows(
+    by_rows(
         kernels.take_frames,
         rows,
         waveforms.numpy(),
@@ -135,7 +136,7 @@ def _vocode_compiled(waveforms: Tensor, asked: Asked, num_samples: int) -> Tenso
         is_kept = (cutoffs * (lengths.analysis / 2)).ceil().long().clamp(max=num_bins)
     spectra = torch.view_as_real(torch.fft.rfft(frames)).flatten(2)
     changed = torch.empty(rows, lower.shape[1], lengths.synthesis // 2 + 1, dtype=torch.complex64)
-    kernels.by_rows(
+    by_rows(
         kernels.propagate,
         rows,
         spectra.numpy(),
@@ -148,7 +149,7 @@ def _vocode_compiled(waveforms: Tensor, asked: Asked, num_samples: int) -> Tenso
     )
     frames = torch.fft.irfft(changed, n=lengths.synthesis)
     output = torch.empty(rows, num_samples)
-    kernels.by_rows(
+    by_rows(
         kernels.overlap_add,
         rows,
         frames.numpy(),

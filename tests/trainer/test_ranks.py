@@ -122,9 +122,10 @@ CASES: dict[str, dict[str, Any]] = {
     "released": {"method": "clar", "profile": "released", "batch_size": 70},
     "float32": {"augment": ["PS", "TST"], "learning_rate": 1e-3},
     "bfloat16": {"precision": "bfloat16", "learning_rate": 1e-3},
+    "not in bfloat16": {"learning_rate": 1e-3},
 }
 # Trained as they are, and not in float64.
-ROUNDED = ("float32", "bfloat16")
+ROUNDED = ("float32", "bfloat16", "not in bfloat16")
 ON = {1: list(CASES), 2: list(CASES), 4: ["clar", "released"]}
 
 Answers = dict[int, list[dict[str, Any]]]
@@ -168,11 +169,15 @@ def test_ranks_train_as_one_process_does(trained: Answers, size: int, case: str)
     for other in others:
         assert furthest(leader["weights"], other["weights"]) == 0.0
     if case in ROUNDED:
-        # Rounding alone, to 6e-8 and 4e-3, as it grows through 20 batch norms.
-        tolerance = {"float32": 1e-3, "bfloat16": 0.1}[case]
-        assert distance(alone["gradients"], leader["gradients"]) < tolerance
-        assert distance(alone["weights"], leader["weights"]) < tolerance
-        assert leader["losses"] == pytest.approx(alone["losses"], rel=tolerance)
+        # Rounding alone, as it grows through 20 batch norms. How processors round bfloat16 differs
+        # much: the measure is how far it is from float32 in one process.
+        exact = trained[1][0]["not in bfloat16"]
+        for kind in ("gradients", "weights"):
+            rounding = distance(exact[kind], alone[kind])
+            tolerance = rounding / 2 if case == "bfloat16" else 1e-3
+            assert distance(alone[kind], leader[kind]) < tolerance
+        loss_tolerance = 0.01 if case == "bfloat16" else 1e-3
+        assert leader["losses"] == pytest.approx(alone["losses"], rel=loss_tolerance)
         return
     # What is left in float64 is the order of sums. AdamW divides it by itself where a gradient is
     # zero, as that of a bias before a batch norm is: there the step is noise.

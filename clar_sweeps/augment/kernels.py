@@ -219,3 +219,33 @@ def roll(first: int, last: int, waveforms: Floats, shifts: Integers, output: Flo
         shift = shifts[row]
         output[row, shift:] = waveforms[row, : time - shift]
         output[row, :shift] = waveforms[row, time - shift :]
+
+
+@compiled
+def replace_span(
+    first: int,
+    last: int,
+    waveforms: Floats,
+    starts: Integers,
+    widths: Integers,
+    fill: Floats,
+    output: Floats,
+) -> None:
+    """Replace one span of each row; one that passes the end goes on at the start.
+
+    Args:
+        first: Row to begin with.
+        last: Row to end before.
+        waveforms: (rows, time).
+        starts: (rows,) in [0, time).
+        widths: (rows,) at most widest.
+        fill: (rows, widest), at most time.
+        output: (rows, time), written.
+    """
+    time = waveforms.shape[1]
+    for row in range(first, last):
+        out, start, width = output[row], starts[row], widths[row]
+        inside = min(width, time - start)
+        out[:] = waveforms[row]
+        out[start : start + inside] = fill[row, :inside]
+        out[: width - inside] = fill[row, inside:width]

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from clar_sweeps.augment import kernels
 from clar_sweeps.augment.parameters import check_waveforms
+from clar_sweeps.compiled import by_rows
 
 _NOISE_STD = 0.01
 
@@ -89,8 +91,17 @@ def apply_time_mask(waveforms: Tensor, starts: Tensor, widths: Tensor, fill: Ten
     time, widest = waveforms.shape[1], fill.shape[1]
     if widest > time:
         raise ValueError(f"fill: {widest} samples, longer than the waveforms' {time}")
-    offset = torch.arange(widest, device=waveforms.device)
+    if waveforms.is_cuda:
+        return _replace_by_torch(waveforms, starts, widths, fill)
+    masked = torch.empty_like(waveforms)
+    arrays = (each.contiguous().numpy() for each in (waveforms, starts, widths, fill, masked))
+    by_rows(kernels.replace_span, len(waveforms), *arrays)
+    return masked
+
+
+def _replace_by_torch(waveforms: Tensor, starts: Tensor, widths: Tensor, fill: Tensor) -> Tensor:
+    offset = torch.arange(fill.shape[1], device=waveforms.device)
     # Wrapped at the end: what lies behind a span is written back unchanged.
-    index = (starts[:, None] + offset) % time  # (batch, widest)
+    index = (starts[:, None] + offset) % waveforms.shape[1]  # (batch, widest)
     span = torch.where(offset < widths[:, None], fill, waveforms.gather(1, index))
     return waveforms.scatter(1, index, span)

@@ -6,7 +6,7 @@ import scipy.signal
 import torch
 from torch import Tensor
 
-from clar_sweeps.augment import DEFINITIONS, OPERATIONS, build_chain, fade, time_shift
+from clar_sweeps.augment import DEFINITIONS, OPERATIONS, build_chain, fade, time_mask, time_shift
 from clar_sweeps.augment.fade import FADE_SHAPES, apply_fade, sample_fade
 from clar_sweeps.augment.noise import (
     NOISE_COLOURS,
@@ -210,6 +210,10 @@ def test_time_mask_replaces_its_span_and_nothing_else(generator: torch.Generator
     expected[0, :3] = fill[0, :3]
     expected[1, 12:] = fill[1]
     assert torch.equal(masked, expected)
+    passing_the_end = torch.tensor([0, 14, 15]), torch.tensor([3, 4, 2]), fill
+    by_torch = time_mask._replace_by_torch(waveforms, *passing_the_end)
+    assert torch.equal(apply_time_mask(waveforms, *passing_the_end), by_torch)
+    assert torch.equal(by_torch[1, [14, 15, 0, 1]], fill[1])
     with pytest.raises(ValueError, match="fill: 17 samples, longer than the waveforms' 16"):
         apply_time_mask(waveforms, starts, widths, torch.zeros(3, 17))
 

@@ -1,6 +1,7 @@
 """What several rooms' tests share: one prepared dataset a session."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ ROOMS_WITH_RAY = ("benchmarks", "docker", "tuning")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name not in ROOMS_WITH_RAY)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests see no dataset of the user's, and leave none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(data.CACHE_VARIABLE, str(tmp_path_factory.mktemp("empty_cache")))
+        patch.delenv(data.DATA_VARIABLE, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -70,11 +70,12 @@ def test_plan_lists_trials_and_shows_the_grid_with_a_sign_for_each_seed(grid: Sw
         assert [trial.id, trial.name, state.get(trial.name, "missing")] in rows
     assert ["PS", "··", "··", "✓✗"] in rows
     assert ["TM", "··", "··", "··"] in rows
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         "grid: 18 trials (1 done, 1 failed, 16 missing)",
         "records: runs/grid",
         "to run: 16 trials, and 2 untrained encoders to evaluate",
         "1 failed before; --retry-failed takes them up again",
+        "spoken-digits medium: not prepared; disk 196 MB",
     ]
 
 

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
+# Numbers to write: below, to call a thread takes as long as the loop.
+_WORTH_A_THREAD = 1 << 19
+
 _HOW: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
 
 
@@ -35,10 +38,11 @@ def compiled(loop: Callable[..., None]) -> Callable[..., None]:
 def by_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
     """Call `kernel(first, last, *arguments)` for all rows, shared out among torch's threads.
 
-    A row's numbers do not depend on how many threads there are.
+    A row's numbers do not depend on how many threads there are. The last argument is what the
+    kernel writes.
     """
     num_threads = min(torch.get_num_threads(), rows)
-    if num_threads < 2:
+    if num_threads < 2 or arguments[-1].size < _WORTH_A_THREAD:
         kernel(0, rows, *arguments)
         return
     bounds = [rows * part // num_threads for part in range(num_threads + 1)]

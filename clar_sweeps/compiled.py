@@ -1,15 +1,15 @@
-"""Loops compiled for a CPU, and shared out among its threads.
+"""Loops compiled for a CPU, and work shared out among its threads.
 
 numba compiles a loop when it is first called, and keeps the result beside its file or in the user's
 cache. Inner loops run over slices from 0: an index that might be negative, or a stride that is not
 known, keeps the compiler from using vectors, and a loop is then four times as slow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Item = TypeVar("Item")
 
 # Numbers to write: below, to call a thread takes as long as the loop.
 _WORTH_A_THREAD = 1 << 19
@@ -49,6 +50,31 @@ def by_rows(kernel: Callable[..., None], rows: int, *arguments: Any) -> None:
     calls = [_threads(num_threads).submit(kernel, *part, *arguments) for part in pairwise(bounds)]
     for call in calls:
         call.result()
+
+
+def share_out(work: Callable[[Item], None], items: Sequence[Item]) -> None:
+    """Call `work(item)` for each item, by as many threads as torch has, each alone with its item.
+
+    An item's numbers stay in the cache of one core from its first operation to its last, which
+    they do not where each operation shares itself out. It pays where an item takes a millisecond.
+    """
+    num_threads = torch.get_num_threads()
+    if num_threads < 2 or len(items) < 2:
+        for item in items:
+            work(item)
+        return
+    calls = [_threads(num_threads).submit(_alone, work, item) for item in items]
+    try:
+        for call in calls:
+            call.result()
+    finally:
+        torch.set_num_threads(num_threads)  # as a thread that begins later has it
+
+
+def _alone(work: Callable[[Item], None], item: Item) -> None:
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)  # for this thread: those that run have each their own number
+    work(item)
 
 
 @lru_cache(maxsize=1)

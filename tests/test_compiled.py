@@ -1,5 +1,6 @@
 """Loops over rows: compiled also where nothing can be kept, and shared out among threads."""
 
+import threading
 from typing import Any
 
 import numba
@@ -46,3 +47,41 @@ def test_threads_share_all_rows(num_threads: int, monkeypatch: pytest.MonkeyPatc
     assert output.tolist() == [0, 1, 2, 3, 4]
     assert len(parts) == min(num_threads, 5)
     compiled._threads.cache_clear()
+
+
+def test_shared_out_work_is_done_by_threads_in_each_of_which_torch_is_alone() -> None:
+    before = torch.get_num_threads()
+    seen: dict[int, tuple[int, int]] = {}
+
+    def work(item: int) -> None:
+        seen[item] = threading.get_ident(), torch.get_num_threads()
+
+    try:
+        torch.set_num_threads(2)
+        compiled.share_out(work, range(5))
+        assert sorted(seen) == [0, 1, 2, 3, 4]
+        assert {number for _, number in seen.values()} == {1}
+        assert threading.get_ident() not in {thread for thread, _ in seen.values()}
+        later: list[int] = []
+        thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert (torch.get_num_threads(), later) == (2, [2])
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_fault_in_shared_out_work_is_raised() -> None:
+    before = torch.get_num_threads()
+
+    def work(item: int) -> None:
+        if item == 3:
+            raise ValueError("item 3")
+
+    try:
+        for torch_threads in (1, 2):
+            torch.set_num_threads(torch_threads)
+            with pytest.raises(ValueError, match="item 3"):
+                compiled.share_out(work, range(5))
+    finally:
+        torch.set_num_threads(before)

@@ -45,9 +45,7 @@ def test_raw_waveform_adds_a_channel() -> None:
 @pytest.mark.parametrize("options", [PAPER, SMALL, WIDE])
 def test_gpus_compute_what_a_cpu_computes(waveforms: Tensor, options: dict[str, int]) -> None:
     features = SpectralFeatures(**options)
-    margins = (features.window_length + 1) // 2, features.window_length // 2
-    padded = torch.nn.functional.pad(waveforms[:, None], margins, mode="reflect")[:, 0]
-    compiled, by_torch = features._compiled(padded), features._by_torch(padded)
+    compiled, by_torch = features._compiled(waveforms), features._by_torch(waveforms)
     for channel in (0, 2):
         torch.testing.assert_close(compiled[:, channel], by_torch[:, channel], rtol=0, atol=1e-3)
     clear = _clear(10 ** (by_torch[:, 0] / 20))

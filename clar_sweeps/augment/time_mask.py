@@ -43,9 +43,9 @@ def sample_time_mask(
     # Scaled from [0, 1): the upper end differs from row to row. Rounding could reach that end.
     uniform = torch.rand(batch, generator=generator, device=device, dtype=torch.float64)
     starts = (uniform * (time - widths + 1)).long().minimum(time - widths)
-    noise = torch.randn(batch, widest, generator=generator, device=device) * _NOISE_STD
+    noise = torch.randn(batch, widest, generator=generator, device=device)
     is_noise = torch.randint(0, 2, (batch, 1), generator=generator, device=device)
-    return TimeMaskParameters(starts, widths, fill=noise * is_noise)
+    return TimeMaskParameters(starts, widths, fill=noise.mul_(_NOISE_STD * is_noise))
 
 
 def sample_released_time_mask(
@@ -63,7 +63,7 @@ def sample_released_time_mask(
     is_masked = torch.randint(0, 2, (batch,), generator=generator, device=device)
     last = max(0, time - width - 1)
     starts = torch.randint(0, last + 1, (batch,), generator=generator, device=device)
-    fill = torch.randn(batch, width, generator=generator, device=device) * _NOISE_STD
+    fill = torch.randn(batch, width, generator=generator, device=device).mul_(_NOISE_STD)
     return TimeMaskParameters(starts, widths=is_masked * width, fill=fill)
 
 

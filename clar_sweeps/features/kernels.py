@@ -7,25 +7,31 @@ from clar_sweeps.compiled import Floats, Integers, compiled
 
 @compiled
 def cut_frames(
-    first: int, last: int, padded: Floats, window: Floats, hop_length: int, frames: Floats
+    first: int, last: int, waveforms: Floats, window: Floats, hop_length: int, frames: Floats
 ) -> None:
-    """Windowed frames of padded waveforms.
+    """Windowed frames, centred at every hop; the ends of the waveform are mirrored.
 
     Args:
         first: Row to begin with.
         last: Row to end before.
-        padded: (rows, time).
+        waveforms: (rows, time), longer than half a window.
         window: (window_length,).
         hop_length: Samples from frame to frame.
-        frames: (rows, frames, n_fft), written; zero behind the window.
+        frames: (rows, frames, n_fft), of which the first window_length samples are written.
     """
-    length = len(window)
+    length, time = len(window), waveforms.shape[1]
     for row in range(first, last):
+        waveform = waveforms[row]
         for k in range(frames.shape[1]):
-            inside, source = frames[row, k, :length], padded[row, k * hop_length :][:length]
-            for n in range(length):
-                inside[n] = source[n] * window[n]
-            frames[row, k, length:] = 0.0
+            inside, start = frames[row, k, :length], k * hop_length - (length + 1) // 2
+            if start >= 0 and start + length <= time:
+                source = waveform[start:][:length]
+                for n in range(length):
+                    inside[n] = source[n] * window[n]
+            else:
+                for n in range(length):
+                    from_end = time - 1 - abs(start + n)
+                    inside[n] = waveform[time - 1 - abs(from_end)] * window[n]
 
 
 @compiled

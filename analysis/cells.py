@@ -63,6 +63,7 @@ class Cell(NamedTuple):
     epoch: int  # the furthest of its trials
     epochs: int
     ids: tuple[str, ...]  # of its trials
+    seeds: tuple[int, ...]  # of the same trials
 
 
 def panels(trials: pd.DataFrame) -> list[Panel]:
@@ -212,6 +213,7 @@ def _cell(rows: Sequence[Row], metric: str) -> Cell:
         epoch=max(int(row["epoch"]) for row in rows),
         epochs=int(head["epochs"]),
         ids=tuple(str(row["id"]) for row in rows),
+        seeds=tuple(int(row["seed"]) for row in rows),
     )
 
 

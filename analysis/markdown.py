@@ -8,6 +8,7 @@ from analysis.frames import RunFrames
 from analysis.layout import TextCell, TextTable
 from analysis.matrices import PairMatrix
 from analysis.studies import Findings, Section
+from analysis.verdicts import Verdict, by_reason, summary_text
 from analysis.wording import (
     METRIC_NAMES,
     cell_detail,
@@ -137,6 +138,7 @@ def report_markdown(
     findings: Findings,
     *,
     tables: Sequence[TextTable],
+    verdicts: Sequence[Verdict],
     pictures: Sequence[str],
     remarks: Remarks,
 ) -> str:
@@ -146,6 +148,7 @@ def report_markdown(
         frames: The run.
         findings: Its numbers.
         tables: Those that stand beside published numbers.
+        verdicts: On what the paper prints.
         pictures: Names of the drawings that lie beside the report.
         remarks: What stands beside the numbers.
     """
@@ -156,6 +159,8 @@ def report_markdown(
     parts += [f"![{name}]({name}.png)" for name in pictures]
     if tables:
         parts += ["## Beside the paper", *map(text_table, tables)]
+    if verdicts:
+        parts += ["## Verdicts", summary_text(verdicts), *_verdict_tables(verdicts)]
     if remarks.notes:
         parts += ["## Notes", "\n".join(f"- {plain(note)}" for note in remarks.notes)]
     for section in findings.sections:
@@ -169,6 +174,19 @@ def report_markdown(
         parts += ["## Provenance", _plain_table(["entry", "value"], remarks.provenance)]
     parts += ["## Rebuild", f"```sh\n{remarks.command}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdict_tables(verdicts: Sequence[Verdict]) -> list[str]:
+    """A table for each reason why numbers are no comparison, and one of those that are."""
+    parts = []
+    for because, group in by_reason(verdicts):
+        parts.append(f"Not comparable because of {because}:" if because else "")
+        rows = [
+            [f"{each.what} ({each.place})", each.published, each.ours, each.outcome, each.shown]
+            for each in group
+        ]
+        parts.append(_plain_table(["what", "paper", "here", "verdict", "this run shows"], rows))
+    return parts
 
 
 def _section(section: Section) -> list[str]:

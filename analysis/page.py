@@ -14,6 +14,7 @@ from analysis.frames import STATES, TEST_METRICS, RunFrames
 from analysis.layout import TextTable
 from analysis.markdown import Remarks
 from analysis.studies import Findings
+from analysis.verdicts import Verdict, by_reason, summary_text
 from analysis.wording import METRIC_NAMES, chain_codes, method_text, percent, state_text
 from clar_sweeps.records import State
 
@@ -46,6 +47,7 @@ def report_page(
     findings: Findings,
     *,
     tables: Sequence[TextTable],
+    verdicts: Sequence[Verdict],
     drawings: Sequence[Drawing],
     counts: Mapping[State, int],
     remarks: Remarks,
@@ -57,6 +59,7 @@ def report_page(
         frames: The run.
         findings: Its numbers.
         tables: Those that stand beside published numbers.
+        verdicts: On what the paper prints.
         drawings: In their order.
         counts: Trials by state.
         remarks: What stands beside the numbers.
@@ -71,6 +74,8 @@ def report_page(
         findings=findings,
         sections=findings.sections,
         tables=tables,
+        verdicts=by_reason(verdicts),
+        verdict_summary=summary_text(verdicts),
         state_counts=counts,
         num_trials=len(frames.trials),
         main_figures=main,

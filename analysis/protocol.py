@@ -97,9 +97,14 @@ class Protocol(NamedTuple):
         """One line, to stand below a headline: the weightiest differences, and how many more."""
         if self.is_papers:
             return str(self)
+        return f"Not the paper's protocol: {self.weightiest}."
+
+    @property
+    def weightiest(self) -> str:
+        """The weightiest differences, and how many more; empty without any."""
         told = [str(difference) for difference in self.differences[:_NUM_IN_SHORT]]
         more = len(self.differences) - len(told)
-        return f"Not the paper's protocol: {', '.join(told)}{f', and {more} more' if more else ''}."
+        return f"{', '.join(told)}{f', and {more} more' if more else ''}"
 
     @property
     def _seeds(self) -> str:

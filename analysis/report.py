@@ -40,7 +40,9 @@ from analysis.studies import (
     MatrixStudy,
     find,
     first,
+    protocol_of,
 )
+from analysis.verdicts import Verdict, verdicts_frame, verdicts_of
 from analysis.wording import count, states_text
 from clar_sweeps.collector import frozen, paused
 from clar_sweeps.records import State, write_atomically
@@ -91,7 +93,8 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     drawings = _drawings(findings)
     tables = _text_tables(findings)
     counts = {state: int((frames.trials["state"] == state).sum()) for state in STATES}
-    contents = _csv_tables(frames, everything)
+    verdicts = verdicts_of(findings, protocol_of(frames, findings))
+    contents = _csv_tables(frames, everything, verdicts)
     for drawing in drawings:
         contents[f"{drawing.name}.png"] = drawing.png
         contents[f"{drawing.name}.svg"] = drawing.svg
@@ -110,6 +113,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         frames,
         findings,
         tables=tables,
+        verdicts=verdicts,
         pictures=[drawing.name for drawing in drawings],
         remarks=remarks,
     ).encode()
@@ -117,6 +121,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         frames,
         findings,
         tables=tables,
+        verdicts=verdicts,
         drawings=drawings,
         counts=counts,
         remarks=remarks,
@@ -231,7 +236,9 @@ def _beside(
 
 
 @paused()
-def _csv_tables(frames: RunFrames, findings: Findings) -> dict[str, bytes]:
+def _csv_tables(
+    frames: RunFrames, findings: Findings, verdicts: Sequence[Verdict]
+) -> dict[str, bytes]:
     """CSV files; metrics are fractions there."""
     tables = {"trials.csv": frames.trials, "history.csv": frames.history}
     tables["cells.csv"] = cells_frame(findings.trials)
@@ -243,6 +250,8 @@ def _csv_tables(frames: RunFrames, findings: Findings) -> dict[str, bytes]:
     if findings.labels:
         tables["label_table.csv"] = label_frame([study.table for study in findings.labels])
         tables["learning_curves.csv"] = curves_frame([study.curves for study in findings.labels])
+    if verdicts:
+        tables["verdicts.csv"] = verdicts_frame(verdicts)
     return {name: _csv(frame) for name, frame in tables.items()}
 
 

@@ -1,7 +1,8 @@
 """Everything that a report shows of a run, as numbers: one study of the paper, or more of one."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from analysis.cells import (
@@ -13,21 +14,29 @@ from analysis.cells import (
     side_by_side,
     untrained_estimate,
 )
-from analysis.clips import Clips, clips_of
-from analysis.curves import LearningCurves, evaluations, learning_curves
+from analysis.clips import clips_of
+from analysis.curves import Evaluations, LearningCurves, evaluations, learning_curves
 from analysis.footnotes import footnotes_of_inputs, footnotes_of_labels, footnotes_of_pairs
-from analysis.frames import TEST_METRICS, RunFrames
+from analysis.frames import TEST_METRICS, RunFrames, Study
 from analysis.headlines import inputs_headline, labels_headline, pairs_headline
 from analysis.input_table import InputTable, input_tables
 from analysis.label_table import LabelTable, label_tables
 from analysis.matrices import PairMatrix, pair_matrix
-from analysis.protocol import Protocol, compare, operation_differences, place_differences
+from analysis.protocol import (
+    Difference,
+    Protocol,
+    compare,
+    operation_differences,
+    place_differences,
+)
 from analysis.stats import estimate
 from analysis.wording import data_text
 from clar_sweeps.collector import paused
-from clar_sweeps.config import TrialConfig
 
 MAIN_METRIC = TEST_METRICS[0]
+
+# Compares the trials of some cells with the paper's protocol, for a study and its places.
+ProtocolOf = Callable[[Sequence[Cell], Study, Sequence[Difference]], Protocol]
 
 
 class Section(NamedTuple):
@@ -71,6 +80,7 @@ class LabelStudy(NamedTuple):
     ending: str
     table: LabelTable
     curves: LearningCurves
+    evaluated: Evaluations  # of all trials of the run
     protocol: Protocol
     footnotes: tuple[str, ...]
 
@@ -174,13 +184,8 @@ def _matrix_studies(
     for group in groups:
         shown = [by_panel[panel] for panel in group]
         found = [cell for section in shown for cell in section.cells]
-        protocol = compare(
-            _configs(frames, found),
-            study="pairs",
-            clips=_clips(trials, found),
-            places=operation_differences(frames.sweep.operations),
-            num_seeds=_num_seeds(found),
-        )
+        places = operation_differences(frames.sweep.operations)
+        protocol = _compare(frames, trials, found, "pairs", places)
         footnotes = footnotes_of_pairs(frames.sweep.operations, [panel.encoder for panel in group])
         text = f"{data_text(group[0])} {group[0].setting}"
         studies.append(MatrixStudy(_ending(text, groups), shown, protocol, footnotes))
@@ -192,12 +197,7 @@ def _input_studies(frames: RunFrames, trials: TrialRows) -> list[InputStudy]:
     studies = []
     for table in tables:
         found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
-        protocol = compare(
-            _configs(frames, found),
-            study="inputs",
-            clips=_clips(trials, found),
-            num_seeds=_num_seeds(found),
-        )
+        protocol = _compare(frames, trials, found, "inputs", ())
         rows = [(row.encoder, row.chain) for row in table.rows]
         columns = [column.paper.name for column in table.columns if column.paper]
         footnotes = footnotes_of_inputs(rows, columns)
@@ -210,19 +210,15 @@ def _label_studies(frames: RunFrames, trials: TrialRows) -> list[LabelStudy]:
     studies = []
     for table in tables:
         found = [entry.cell for row in table.rows for entry in row.entries if entry.cell]
-        protocol = compare(
-            _configs(frames, found),
-            study="labels",
-            clips=_clips(trials, found),
-            places=place_differences(table.panel.encoder, table.chain),
-            num_seeds=_num_seeds(found),
-        )
+        places = place_differences(table.panel.encoder, table.chain)
+        protocol = _compare(frames, trials, found, "labels", places)
         text = f"{table.panel.label} {'-'.join(table.chain)}"
         studies.append(
             LabelStudy(
                 _ending(text, tables),
                 table,
                 learning_curves(trials, evaluated, table),
+                evaluated,
                 protocol,
                 footnotes_of_labels([row.method for row in table.rows]) if table.paper else (),
             )
@@ -230,16 +226,26 @@ def _label_studies(frames: RunFrames, trials: TrialRows) -> list[LabelStudy]:
     return studies
 
 
-def _configs(frames: RunFrames, found: Iterable[Cell]) -> list[TrialConfig]:
-    return [frames.configs[trial] for cell in found for trial in cell.ids]
+def protocol_of(frames: RunFrames, findings: Findings) -> ProtocolOf:
+    """How cells of a run compare with the paper's protocol."""
+    return partial(_compare, frames, findings.trials)
 
 
-def _clips(trials: TrialRows, found: Iterable[Cell]) -> dict[str, list[Clips]]:
-    return clips_of(trials.named(trial for cell in found for trial in cell.ids))
-
-
-def _num_seeds(found: Iterable[Cell]) -> int:
-    return max((cell.estimate.n for cell in found), default=0)
+def _compare(
+    frames: RunFrames,
+    trials: TrialRows,
+    found: Sequence[Cell],
+    study: Study,
+    places: Sequence[Difference],
+) -> Protocol:
+    ids = [trial for cell in found for trial in cell.ids]
+    return compare(
+        [frames.configs[trial] for trial in ids],
+        study=study,
+        clips=clips_of(trials.named(ids)),
+        places=places,
+        num_seeds=max((cell.estimate.n for cell in found), default=0),
+    )
 
 
 def _ending(text: str, all_of_a_kind: Sequence[object]) -> str:

@@ -44,6 +44,7 @@ def test_a_report_has_its_files(square: Run) -> None:
         "matrix_test_top1_2d.tex",
         "report.md",
         "trials.csv",
+        "verdicts.csv",
     ]
     assert sorted(path.name for path in report.page.parent.iterdir()) == sorted(
         path.name for path in report.files

@@ -53,6 +53,7 @@ def test_a_label_run_has_its_files(labels_report: Report) -> None:
         "learning_curves.svg",
         "report.md",
         "trials.csv",
+        "verdicts.csv",
     }
 
 

@@ -146,6 +146,11 @@ class TrialRows:
         chosen = [entry for setting in settings for entry in self._found[place][setting]]
         return [row for _, row in sorted(chosen, key=lambda entry: entry[0])]
 
+    @property
+    def rows(self) -> Iterable[Row]:
+        """All of them, in the order of the frame."""
+        return self._by_id.values()
+
     def named(self, ids: Iterable[str]) -> list[Row]:
         """The trials of these ids."""
         return [self._by_id[trial] for trial in ids]

@@ -33,6 +33,7 @@ class TextCell(NamedTuple):
     is_best: bool = False
     state: State | None = None  # None for what is no trial
     span: int = 1
+    ids: tuple[str, ...] = ()  # of its trials
 
 
 class TextRow(NamedTuple):
@@ -160,6 +161,7 @@ def _cell(entry: Entry) -> TextCell:
         difference=points_text(entry.difference),
         is_best=entry.is_best,
         state=cell.state,
+        ids=cell.ids,
     )
 
 

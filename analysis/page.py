@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import jinja2
@@ -13,6 +14,8 @@ from analysis.figures import Drawing
 from analysis.frames import STATES, TEST_METRICS, RunFrames
 from analysis.layout import TextTable
 from analysis.markdown import Remarks
+from analysis.matrix_view import matrix_views, palette
+from analysis.protocol import Protocol
 from analysis.studies import Findings
 from analysis.verdicts import Verdict, by_reason, summary_text
 from analysis.wording import METRIC_NAMES, chain_codes, method_text, percent, state_text
@@ -52,6 +55,7 @@ def report_page(
     counts: Mapping[State, int],
     remarks: Remarks,
     names: Sequence[str],
+    pages: Mapping[str, str],
 ) -> str:
     """The page of one run.
 
@@ -64,15 +68,23 @@ def report_page(
         counts: Trials by state.
         remarks: What stands beside the numbers.
         names: Of the files that lie beside the page.
+        pages: Address of a trial's page by id, of those that have one.
     """
+    matrices = findings.matrices
+    shown = [section for study in matrices for section in study.sections]
+    rows = {str(row["id"]): row for row in findings.trials.rows}
     main, aside = (
         [_figure(drawing) for drawing in drawings if drawing.is_aside == wanted]
         for wanted in (False, True)
     )
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         sweep=frames.sweep,
         findings=findings,
         sections=findings.sections,
+        views=matrix_views(shown, rows, pages),
+        palette=palette(shown),
+        pages=pages,
+        protocols=_protocols(findings),
         tables=tables,
         verdicts=by_reason(verdicts),
         verdict_summary=summary_text(verdicts),
@@ -92,23 +104,33 @@ def report_page(
 
 def index_page(entries: Sequence[IndexEntry]) -> str:
     """The page that links the reports of all runs."""
-    return _environment().get_template("runs.html.j2").render(entries=entries)
+    return environment().get_template("runs.html.j2").render(entries=entries)
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def _protocols(findings: Findings) -> list[Protocol]:
+    """What differs from the paper, once where studies share it."""
+    found = [study.protocol for study in findings.matrices]
+    found += [study.protocol for study in findings.inputs]
+    found += [study.protocol for study in findings.labels]
+    return list(dict.fromkeys(found))
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """What finds and fills the templates."""
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
+    found.filters.update(
         percent=lambda value: percent(None if pd.isna(value) else value),
         seconds=lambda value: "–" if pd.isna(value) else f"{value:,.1f}",
         chain=chain_codes,
     )
-    return environment
+    return found
 
 
 def _figure(drawing: Drawing) -> _Figure:

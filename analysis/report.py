@@ -6,7 +6,8 @@ Everything is made from records, at any moment of a run; equal records give equa
 import csv
 import io
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from analysis.markdown import Remarks, report_markdown
 from analysis.matrices import matrix_frame
 from analysis.matrix_layout import matrix_layout, scalars_layout
 from analysis.notes import failures_of, notes_of
-from analysis.page import report_page
+from analysis.page import MOST_TRIALS, environment, report_page
 from analysis.studies import (
     MAIN_METRIC,
     Findings,
@@ -42,10 +43,11 @@ from analysis.studies import (
     first,
     protocol_of,
 )
+from analysis.trial_page import TRIALS, address, trial_pages
 from analysis.verdicts import Verdict, verdicts_frame, verdicts_of
 from analysis.wording import count, states_text
 from clar_sweeps.collector import frozen, paused
-from clar_sweeps.records import State, write_atomically
+from clar_sweeps.records import State, write_aside, write_atomically
 
 # In the tables of the page and the Markdown; trials.csv has them all.
 MOST_FAILURES = 100
@@ -117,6 +119,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         pictures=[drawing.name for drawing in drawings],
         remarks=remarks,
     ).encode()
+    pages = trial_pages(run, frames, islice(everything.trials.rows, MOST_TRIALS), environment())
     page = report_page(
         frames,
         findings,
@@ -126,8 +129,10 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         counts=counts,
         remarks=remarks,
         names=list(contents),
+        pages={trial: address(trial) for trial in pages},
     )
     contents["index.html"] = page.encode()
+    _write_pages(folder, pages)
     for name, content in contents.items():
         write_atomically(folder / name, content)
     names = ["index.html", *(name for name in contents if name != "index.html")]
@@ -139,6 +144,22 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         headlines=findings.headlines,
         protocols=findings.protocols,
     )
+
+
+def _write_pages(folder: Path, pages: Mapping[str, str]) -> None:
+    """Write the pages of trials, and remove those of trials that are no longer among them.
+
+    Each stands whole or not at all, but is not waited for on its way to the disk: hundreds would
+    take seconds, and a report can be written again.
+    """
+    place = folder / TRIALS
+    place.mkdir(parents=True, exist_ok=True)
+    for trial, page in pages.items():
+        path = folder / address(trial)
+        write_aside(path, page.encode(), sync=False).replace(path)
+    for path in place.glob("*.html"):
+        if path.stem not in pages:
+            path.unlink()
 
 
 def _not_shown(findings: Findings) -> list[str]:

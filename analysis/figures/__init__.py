@@ -1,5 +1,6 @@
 """Draws the paper's figures and tables; computes no result. One kind of figure a file."""
 
+from analysis.figures.colour_bar import Scale, scale_of
 from analysis.figures.curves import draw_curves
 from analysis.figures.drawing import Drawing
 from analysis.figures.gains import draw_gains
@@ -9,9 +10,11 @@ from analysis.figures.matrices import draw_matrices
 
 __all__ = [
     "Drawing",
+    "Scale",
     "draw_curves",
     "draw_gains",
     "draw_input_table",
     "draw_label_table",
     "draw_matrices",
+    "scale_of",
 ]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -29,6 +29,10 @@ class Scale(NamedTuple):
         """Colour of a cell."""
         red, green, blue, alpha = self.colours(self.span(value))
         return red, green, blue, alpha
+
+    def hex(self, value: float) -> str:
+        """Colour of a cell as a page writes it."""
+        return to_hex(self.fill(value))
 
     def ink(self, value: float) -> str:
         """Dark on light cells, white on dark ones (WCAG relative luminance)."""

@@ -31,6 +31,7 @@ from clar_sweeps.records.files import (
     open_itself,
     read_json,
     remove_leftovers,
+    write_aside,
     write_atomically,
     write_json,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "stop_requested",
     "trial_folder",
     "withdraw_stop",
+    "write_aside",
     "write_atomically",
     "write_config",
     "write_driver",

@@ -19,6 +19,7 @@ class Page(HTMLParser):
         self.addresses: list[str] = []
         self.tags: set[str] = set()
         self.ids: list[str] = []
+        self.scripts: list[str] = []
         self.feed(html)
         self.close()
         assert not self.open
@@ -42,7 +43,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and self.open[-1] != "style":
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        elif data.strip() and self.open[-1] != "style":
             self.texts.append(" ".join(data.split()))
 
 

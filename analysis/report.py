@@ -100,6 +100,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     for drawing in drawings:
         contents[f"{drawing.name}.png"] = drawing.png
         contents[f"{drawing.name}.svg"] = drawing.svg
+        contents[f"{drawing.name}.pdf"] = drawing.pdf
     for table in [*tables, *_matrix_tables(findings)]:
         contents[f"{table.name}.tex"] = table_tex(table).encode()
     failures = failures_of(frames)

@@ -52,3 +52,12 @@ def test_marks_at_the_edge_are_not_cut(
     (table,) = input_tables(load_run(run.path).trials)
     draw_input_table(table, "a_name")
     assert clipped == [False, False]  # ours and the paper's
+
+
+def test_print_figures_have_their_fonts_within(square: Run) -> None:
+    report = write_report(square.path)
+    pdf = (report.page.parent / "matrix_test_top1.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    assert b"CreationDate" not in pdf

@@ -5,8 +5,8 @@
 Each draws its own parameters for each clip, over the ranges of the paper. Ours and
 torch-audiomentations are given a batch, the others a clip at a time, as they are used. The clips
 are spoken digits of one second at 16 kHz. What a library does not have is left empty: torchaudio's
-fade and its vocoder take one parameter a call, and nobody has the authors' TSR. Needs
-`pip install torch-audiomentations`.
+fade and its vocoder take one parameter a call, and nobody has the authors' TSR. Needs the extra
+`benchmarks`.
 """
 
 import argparse
@@ -19,10 +19,10 @@ import audiomentations
 import librosa
 import numpy as np
 import torch
-import torch_audiomentations
 import torchaudio
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from benchmarks.measuring import (
     Contender,
@@ -55,6 +55,7 @@ PACKAGES = (
 
 Waveform = NDArray[np.float32]
 OnClip = Callable[[Waveform], Any]
+OnBatch = Callable[[Tensor], Tensor]
 
 
 def main() -> None:
@@ -119,12 +120,12 @@ def contenders(chain: tuple[str, ...], waveforms: Tensor) -> Iterator[Contender]
         return len(waveforms)
 
     yield Contender("ours", run_ours)
-    for library, operations in _ONE_BY_ONE.items():
+    for library, operations in ON_CLIP.items():
         if all(name in operations for name in chain):
             steps = [operations[name] for name in chain]
             num_clips = min(SLOWEST.get((library, name), ONE_BY_ONE) for name in chain)
             yield Contender(library, _one_by_one(steps, waveforms.numpy()[:num_clips]))
-    if all(name in _BATCHED for name in chain):
+    if all(name in ON_BATCH for name in chain):
         yield Contender("torch-audiomentations", _batched(chain, waveforms[:ONE_BY_ONE]))
 
 
@@ -139,18 +140,23 @@ def _one_by_one(steps: list[OnClip], clips: Waveform) -> Callable[[], int]:
 
 
 def _batched(chain: tuple[str, ...], waveforms: Tensor) -> Callable[[], int]:
-    steps = [_BATCHED[name]() for name in chain]
+    steps = [ON_BATCH[name]() for name in chain]
 
     def run() -> int:
-        batch = waveforms[:, None]
+        batch = waveforms
         for step in steps:
-            batch = step(samples=batch, sample_rate=SAMPLE_RATE)
+            batch = step(batch)
         return len(waveforms)
 
     return run
 
 
-_DRAWS = np.random.default_rng(0)
+DRAWS = np.random.default_rng(0)
+
+
+def seed_draws(seed: int) -> None:
+    """Begin the draws anew, as each process does that shall not draw what another draws."""
+    DRAWS.bit_generator.state = np.random.default_rng(seed).bit_generator.state
 
 
 def _by_audiomentations(name: str, **parameters: Any) -> OnClip:
@@ -159,42 +165,48 @@ def _by_audiomentations(name: str, **parameters: Any) -> OnClip:
 
 
 def _semitones() -> int:
-    return int(_DRAWS.integers(-15, 16))
+    return int(DRAWS.integers(-15, 16))
 
 
 def _rate() -> float:
-    return float(_DRAWS.uniform(0.5, 1.5))
+    return float(DRAWS.uniform(0.5, 1.5))
 
 
 def _fixed(clip: Waveform) -> Waveform:
     return librosa.util.fix_length(clip, size=SAMPLE_RATE)
 
 
-def _torchaudio_stretch(clip: Waveform) -> Waveform:
+def torchaudio_stretch(waveform: Tensor) -> Tensor:
+    """Time stretch by a rate that is drawn: (time,) -> (time,), on any device."""
     n_fft, hop_length = 512, 128
-    window = torch.hann_window(n_fft)
-    spectrum = torch.stft(
-        torch.from_numpy(clip), n_fft, hop_length, window=window, return_complex=True
-    )
-    advance = torch.linspace(0, torch.pi * hop_length, n_fft // 2 + 1)[:, None]
-    changed = torchaudio.functional.phase_vocoder(spectrum, _rate(), advance)
-    return _fixed(torch.istft(changed, n_fft, hop_length, window=window).numpy())
+    window = torch.hann_window(n_fft, device=waveform.device)
+    spectrum = torch.stft(waveform, n_fft, hop_length, window=window, return_complex=True)
+    advance = torch.linspace(0, torch.pi * hop_length, n_fft // 2 + 1, device=waveform.device)
+    changed = torchaudio.functional.phase_vocoder(spectrum, _rate(), advance[:, None])
+    stretched = torch.istft(changed, n_fft, hop_length, window=window)
+    return F.pad(stretched, (0, len(waveform) - len(stretched)))
 
 
-def _torchaudio_fade(clip: Waveform) -> Waveform:
-    shape = ("linear", "logarithmic", "exponential")[_DRAWS.integers(3)]
-    lengths = _DRAWS.integers(0, SAMPLE_RATE // 2, size=2).tolist()
-    fade = torchaudio.transforms.Fade(*lengths, fade_shape=shape)
-    return fade(torch.from_numpy(clip)).numpy()
+def torchaudio_fade(waveform: Tensor) -> Tensor:
+    """Fade in and out with lengths and a shape that are drawn: (time,), on any device."""
+    shape = ("linear", "logarithmic", "exponential")[DRAWS.integers(3)]
+    lengths = DRAWS.integers(0, SAMPLE_RATE // 2, size=2).tolist()
+    faded: Tensor = torchaudio.transforms.Fade(*lengths, fade_shape=shape)(waveform)
+    return faded
 
 
-def _torchaudio_noise(clip: Waveform) -> Waveform:
-    waveform = torch.from_numpy(clip)
-    snr_db = torch.tensor(float(_DRAWS.integers(0, 20)))
-    return torchaudio.functional.add_noise(waveform, torch.randn_like(waveform), snr_db).numpy()
+def _torchaudio_noise(waveform: Tensor) -> Tensor:
+    snr_db = torch.tensor(float(DRAWS.integers(0, 20)))
+    noisy: Tensor = torchaudio.functional.add_noise(waveform, torch.randn_like(waveform), snr_db)
+    return noisy
 
 
-_ONE_BY_ONE: dict[str, dict[str, OnClip]] = {
+def _by_torch(operation: Callable[[Tensor], Tensor]) -> OnClip:
+    return lambda clip: operation(torch.from_numpy(clip)).numpy()
+
+
+# By library, then by operation.
+ON_CLIP: dict[str, dict[str, OnClip]] = {
     "audiomentations": {
         "PS": _by_audiomentations(
             "PitchShift", min_semitones=-15, max_semitones=15, method="librosa_phase_vocoder"
@@ -220,27 +232,34 @@ _ONE_BY_ONE: dict[str, dict[str, OnClip]] = {
         "TST": lambda clip: _fixed(librosa.effects.time_stretch(clip, rate=_rate())),
     },
     "torchaudio": {
-        "PS": lambda clip: torchaudio.functional.pitch_shift(
-            torch.from_numpy(clip), SAMPLE_RATE, _semitones()
-        ).numpy(),
-        "TST": _torchaudio_stretch,
-        "FD": _torchaudio_fade,
-        "WN": _torchaudio_noise,
+        "PS": _by_torch(
+            lambda waveform: torchaudio.functional.pitch_shift(waveform, SAMPLE_RATE, _semitones())
+        ),
+        "TST": _by_torch(torchaudio_stretch),
+        "FD": _by_torch(torchaudio_fade),
+        "WN": _by_torch(_torchaudio_noise),
     },
     # Plain NumPy is what one writes where no library has it.
     "NumPy": {
-        "TS": lambda clip: np.roll(clip, _DRAWS.integers(-SAMPLE_RATE // 2, SAMPLE_RATE // 2)),
+        "TS": lambda clip: np.roll(clip, DRAWS.integers(-SAMPLE_RATE // 2, SAMPLE_RATE // 2)),
     },
 }
 
 
-def _torch_audiomentations(name: str, **parameters: Any) -> Callable[[], Any]:
-    return lambda: getattr(torch_audiomentations, name)(
-        p=1.0, mode="per_example", sample_rate=SAMPLE_RATE, output_type="tensor", **parameters
-    )
+def _torch_audiomentations(name: str, **parameters: Any) -> Callable[[], OnBatch]:
+    def build() -> OnBatch:
+        import torch_audiomentations  # Here, not above: of the extra `benchmarks` alone.
+
+        transform = getattr(torch_audiomentations, name)(
+            p=1.0, mode="per_example", sample_rate=SAMPLE_RATE, output_type="tensor", **parameters
+        )
+        return lambda batch: transform(samples=batch[:, None], sample_rate=SAMPLE_RATE)[:, 0]
+
+    return build
 
 
-_BATCHED: dict[str, Callable[[], Any]] = {
+# Of torch-audiomentations; each builds (batch, time) -> (batch, time).
+ON_BATCH: dict[str, Callable[[], OnBatch]] = {
     "PS": _torch_audiomentations(
         "PitchShift", min_transpose_semitones=-15, max_transpose_semitones=15
     ),

@@ -30,14 +30,17 @@ class Rate(NamedTuple):
         return f"{number(self.median)} ({number(self.lowest)}-{number(self.highest)})"
 
 
-def side_by_side(contenders: Sequence[Contender], *, rounds: int) -> dict[str, Rate]:
+def side_by_side(
+    contenders: Sequence[Contender], *, rounds: int, is_warm: bool = False
+) -> dict[str, Rate]:
     """Let each contender run once a round, the rounds one after the other.
 
     What the machine does beside it, and its clock, then weigh upon all of them alike. A round
-    before the first is not counted: it compiles, imports and fills caches.
+    before the first is not counted: it compiles, imports and fills caches. It is left out where
+    the contenders are warm.
     """
     rates: dict[str, list[float]] = {contender.name: [] for contender in contenders}
-    for turn in range(rounds + 1):
+    for turn in range(1 if is_warm else 0, rounds + 1):
         for contender in contenders:
             started = time.perf_counter()
             clips = contender.run()

@@ -13,7 +13,7 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,18 +178,24 @@ def measure(size: Size, *, batch: int, rounds: int) -> Measured:
 
 
 def _trainer(size: Size, chain: tuple[str, ...], batch: int, clips: data.Waveforms) -> Trainer:
-    config = TrialConfig(
-        dataset="spoken-digits",
-        condition="medium",
-        encoder=size.encoder,
-        width=size.width,
-        features=size.features,
-        augment=chain,
-        batch_size=batch,
-        epochs=10,
-        warmup_epochs=1.0,
+    return Trainer(config_of(size, chain, batch_size=batch), clips)
+
+
+def config_of(size: Size, chain: Sequence[str], **fields: Any) -> TrialConfig:
+    """A trial on the built-in digits; `fields` are those of the config that a script decides."""
+    return TrialConfig.model_validate(
+        {
+            "dataset": "spoken-digits",
+            "condition": "medium",
+            "encoder": size.encoder,
+            "width": size.width,
+            "features": size.features,
+            "augment": tuple(chain),
+            "epochs": 10,
+            "warmup_epochs": 1.0,
+            **fields,
+        }
     )
-    return Trainer(config, clips)
 
 
 def _bare_step(trainer: Trainer, clips: Tensor) -> Callable[[], object]:

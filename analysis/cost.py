@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis.histories import is_number
 from analysis.wording import count
 from clar_sweeps.config import Trial
 from clar_sweeps.errors import RecordError
@@ -87,7 +86,9 @@ def measured_seconds(run: Path, trials: Iterable[Trial]) -> dict[str, float]:
             continue
         cost = summary.get("cost")
         seconds = cost.get("total_seconds") if isinstance(cost, dict) else None
-        if summary.get("state") == "done" and is_number(seconds) and 0 <= seconds < _ENDLESS:
+        if summary.get("state") != "done" or not isinstance(seconds, int | float):
+            continue
+        if 0 <= seconds < _ENDLESS:
             found[trial.id] = float(seconds)
     return found
 

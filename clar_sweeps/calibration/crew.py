@@ -1,7 +1,8 @@
 """Processes that time parts of trials side by side, as many as there are slots.
 
 Trials on neighbouring slots share caches, memory and clock, so that a part alone on a machine would
-look faster than it is: all slots compute until the last part has been timed.
+look faster than it is: all slots compute until the last part has been timed. What processes of
+others take of the CPUs meanwhile is told apart, for it may be over when the run begins.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clar_sweeps.calibration.parts import Part
+from clar_sweeps.calibration.stopwatch import waited_seconds
 from clar_sweeps.calibration.timing import Times
 from clar_sweeps.errors import UsageError
 from clar_sweeps.tuning.slots import Slots
@@ -24,6 +26,8 @@ from clar_sweeps.tuning.trainable import occupy
 
 # Ray gives its processes so much less of a busy machine.
 _NICENESS_OF_RAY = 15
+# Of its time, that a process is taken to have computed.
+_LEAST_SHARE = 0.01
 
 
 class Measured(NamedTuple):
@@ -32,6 +36,15 @@ class Measured(NamedTuple):
     times: dict[Part, Times]
     import_seconds: float  # from the start of a process until it could train
     warm_up_seconds: float  # that its first trial takes longer
+    slowdown: float = 1.0  # times as long as this that all took, because of other processes
+
+
+class _Around(NamedTuple):
+    """What a process took until it was warm, and its share of waiting for a CPU since then."""
+
+    import_seconds: float
+    warm_up_seconds: float
+    waited_share: float
 
 
 class _Duty(NamedTuple):
@@ -79,7 +92,20 @@ def measure(
         for number in range(slots.num)
     ]
     with _at_work(duties) as pipes:
-        return _gather(pipes, num_parts=len(duties[0].parts), tell=tell)
+        measured = _gather(pipes, num_parts=len(duties[0].parts), tell=tell)
+    if slots.num * max(1, int(slots.cpus)) > slots.machine.num_cpus:
+        return _with_waits(measured)  # for the other slots, as in a run
+    return measured
+
+
+def _with_waits(measured: Measured) -> Measured:
+    """The same where what processes wait for is one another."""
+    slowdown = measured.slowdown
+    return Measured(
+        times={part: taken.times_as_long(slowdown) for part, taken in measured.times.items()},
+        import_seconds=slowdown * measured.import_seconds,
+        warm_up_seconds=slowdown * measured.warm_up_seconds,
+    )
 
 
 def _share(parts: Sequence[Part], number: int, num_slots: int) -> tuple[Part, ...]:
@@ -112,48 +138,53 @@ def _at_work(duties: Sequence[_Duty]) -> Iterator[list[Connection]]:
 def _gather(
     pipes: Sequence[Connection], *, num_parts: int, tell: Callable[[int, int], None]
 ) -> Measured:
-    imports: list[float] = []
-    warm_ups: list[float] = []
+    starts: list[_Around] = []
     times: dict[Part, list[Times]] = {}
-    left = dict.fromkeys(pipes, num_parts)
-    tell(0, num_parts * len(pipes))
+    left = dict.fromkeys(pipes, num_parts + 1)
+    num_told, num_all = 0, num_parts * len(pipes)
     while left:
+        tell(num_told, num_all)
         for pipe in wait(list(left)):
             assert isinstance(pipe, Connection)
-            match _received(pipe):
-                case "imported", float(seconds):
-                    imports.append(seconds)
-                case "warm", float(seconds):
-                    warm_ups.append(seconds)
-                case part, Times() as taken:
-                    times.setdefault(part, []).append(taken)
-                    left[pipe] -= 1
-                    tell(num_parts * len(pipes) - sum(left.values()), num_parts * len(pipes))
-            left = {pipe: num for pipe, num in left.items() if num}
+            told = _received(pipe)
+            if isinstance(told, _Around):
+                starts.append(told)
+            else:
+                part, taken = told
+                times.setdefault(part, []).append(taken)
+                num_told += 1
+            left[pipe] -= 1
+        left = {pipe: num for pipe, num in left.items() if num}
+    imports, warm_ups, waited = (sum(column) / len(pipes) for column in zip(*starts, strict=True))
     return Measured(
         times={part: _mean(taken) for part, taken in times.items()},
-        import_seconds=sum(imports) / len(imports),
-        warm_up_seconds=sum(warm_ups) / len(warm_ups),
+        import_seconds=imports,
+        warm_up_seconds=warm_ups,
+        slowdown=1 / max(_LEAST_SHARE, 1 - waited),
     )
 
 
-def _received(pipe: Connection) -> tuple[object, object]:
+def _received(pipe: Connection) -> _Around | tuple[Part, Times]:
     try:
-        what, value = pipe.recv()
+        told: UsageError | _Around | tuple[Part, Times] = pipe.recv()
     except EOFError:
         raise UsageError(
             "--calibrate: a process that measured died, often for want of memory; lower "
             "max_concurrent or batch_size"
         ) from None
-    if what == "fault":
-        raise UsageError(f"--calibrate: {value}")
-    return what, value
+    if isinstance(told, UsageError):
+        raise told
+    return told
 
 
 def _mean(taken: Sequence[Times]) -> Times:
-    columns = list(zip(*taken, strict=True))
-    *seconds, sizes = columns
-    return Times(*(sum(column) / len(column) for column in seconds), checkpoint_bytes=max(sizes))
+    num = len(taken)
+    return Times(
+        seconds=sum(each.seconds for each in taken) / num,
+        build_seconds=sum(each.build_seconds for each in taken) / num,
+        save_seconds=sum(each.save_seconds for each in taken) / num,
+        checkpoint_bytes=max(each.checkpoint_bytes for each in taken),
+    )
 
 
 def _work(pipe: Connection, duty: _Duty) -> None:
@@ -169,19 +200,23 @@ def _work(pipe: Connection, duty: _Duty) -> None:
             occupy(cpus=duty.slots.cpus, gpus=gpus)
             from clar_sweeps.calibration.timing import time_part, warm_up
 
-            pipe.send(("imported", time.monotonic() - duty.born))
-            pipe.send(("warm", warm_up(duty.everything)))
+            imports = time.monotonic() - duty.born - waited_seconds()
+            warm_ups = warm_up(duty.everything)
             folder = duty.scratch / str(duty.number)
             folder.mkdir()
+            began, waited = time.monotonic(), waited_seconds()
             for part in duty.parts:
                 pipe.send((part, time_part(part, folder)))
+            share = (waited_seconds() - waited) / (time.monotonic() - began)
+            pipe.send(_Around(imports, warm_ups, share))
             others = itertools.cycle(duty.parts)
             while not pipe.poll():  # it would tell of the end of who asked
                 time_part(next(others), folder)
         except UsageError as error:
-            pipe.send(("fault", str(error)))
+            pipe.send(UsageError(f"--calibrate: {error}"))
         except Exception as error:
-            pipe.send(("fault", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+            told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            pipe.send(UsageError(f"--calibrate: {told}"))
 
 
 def _own_gpu(number: int) -> str:

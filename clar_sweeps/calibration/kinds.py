@@ -47,10 +47,11 @@ def kinds_of(trials: Sequence[Trial]) -> dict[str, str]:
 
 
 def _differing(configs: Sequence[TrialConfig]) -> list[str]:
+    """Fields with several values; where one does not apply, another field tells the two apart."""
     return [
         name
         for name in (*_PLAIN, *_NAMED)
-        if len({getattr(config, name) for config in configs}) > 1
+        if len({getattr(config, name) for config in configs} - {None}) > 1
     ]
 
 

@@ -65,8 +65,8 @@ def predict(
     for trial in trials[: circumstances.slots] if circumstances.shares_processes else trials:
         seconds[trial.id] += measured.warm_up_seconds  # each is the first of its process
     kinds: dict[str, dict[str, float]] = {}
-    for trial, kind in kinds_of(trials).items():
-        kinds.setdefault(kind, {})[trial] = seconds[trial]
+    for id, kind in kinds_of(trials).items():
+        kinds.setdefault(kind, {})[id] = seconds[id]
     rest = [seconds[trial.id] * left[trial.id] for trial in trials]
     wall = wall_seconds(rest, measured, circumstances)
     return Cost(

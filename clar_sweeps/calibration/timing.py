@@ -1,10 +1,9 @@
 """Times of the parts of trials, taken in a process that computes as a trial's does."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from clar_sweeps import data, records, rng
 from clar_sweeps.augment import Chain, build_chain
 from clar_sweeps.calibration.parts import Evaluation, Operation, Part, Steps
+from clar_sweeps.calibration.stopwatch import timed
 from clar_sweeps.config import SAMPLE_RATE, TrialConfig
 from clar_sweeps.data import SPLITS, Split, Waveforms
 from clar_sweeps.trainer import Trainer
@@ -25,16 +25,22 @@ _MOST_TIMES = 60
 _WARM_UP_STEPS = 2
 _FEW_CLIPS = 128
 
-Result = TypeVar("Result")
-
 
 class Times(NamedTuple):
-    """What a part took."""
+    """What a part takes where no other process wants the CPU."""
 
     seconds: float  # a step, an evaluation, an operation on a batch
     build_seconds: float = 0.0  # of a trainer, with its data mapped
     save_seconds: float = 0.0  # of a checkpoint and a line of history
     checkpoint_bytes: int = 0
+
+    def times_as_long(self, slowdown: float) -> "Times":
+        """The same where all takes so many times as long."""
+        return self._replace(
+            seconds=slowdown * self.seconds,
+            build_seconds=slowdown * self.build_seconds,
+            save_seconds=slowdown * self.save_seconds,
+        )
 
 
 def time_part(part: Part, scratch: Path) -> Times:
@@ -64,7 +70,7 @@ def warm_up(parts: Sequence[Part]) -> float:
     for part in parts:
         _compile(part)
     chosen = next(part for part in parts if not isinstance(part, Operation))
-    first, again = (_timed(lambda: _short_trial(chosen.config))[0] for _ in range(2))
+    first, again = (timed(lambda: _short_trial(chosen.config))[0] for _ in range(2))
     return max(0.0, first - again)
 
 
@@ -85,14 +91,14 @@ def _short_trial(config: TrialConfig) -> None:
 
 
 def _time_steps(config: TrialConfig, scratch: Path) -> Times:
-    build_seconds, trainer = _timed(lambda: _trainer(config))
+    build_seconds, trainer = timed(lambda: _trainer(config))
     seconds = _train(trainer, num_steps=1)
     if seconds < _SECONDS:  # in a longer step it is lost that it was the first
         seconds = _train(trainer, num_steps=_WARM_UP_STEPS)
         seconds = _train(trainer, num_steps=_times(seconds, within=_SECONDS))
     path = scratch / "checkpoint.pt"
     for _ in range(2):  # of which the first makes the files
-        save_seconds, _ = _timed(lambda: _save(trainer, path))
+        save_seconds, _ = timed(lambda: _save(trainer, path))
     return Times(seconds, build_seconds, save_seconds, path.stat().st_size)
 
 
@@ -112,19 +118,19 @@ def _train(trainer: Trainer, *, num_steps: int) -> float:
     trainer.training_set.steps_per_epoch = min(num_steps, whole)
     trainer.epoch = 0
     try:
-        return trainer.train_epoch().seconds / trainer.training_set.steps_per_epoch
+        return timed(trainer.train_epoch)[0] / trainer.training_set.steps_per_epoch
     finally:
         trainer.training_set.steps_per_epoch = whole
 
 
 def _time_evaluation(config: TrialConfig) -> Times:
-    build_seconds, trainer = _timed(lambda: _trainer(config))
+    build_seconds, trainer = timed(lambda: _trainer(config))
     whole = trainer.waveforms
     seconds, share = 0.0, 0.0
     # First a few clips, by which the share is found that takes the time that is to be given.
     for _ in range(2):
         trainer.waveforms = _excerpt(whole, share=share)
-        seconds, _ = _timed(trainer.evaluate)
+        seconds, _ = timed(trainer.evaluate)
         seconds *= len(whole.samples) / sum(map(bool, trainer.waveforms.splits))
         share = min(1.0, _SECONDS / seconds)
     return Times(seconds, build_seconds)
@@ -152,9 +158,9 @@ def _time_operation(config: TrialConfig) -> Times:
             torch.cuda.synchronize()
 
     repeat(1)
-    once, _ = _timed(lambda: repeat(1))
+    once, _ = timed(lambda: repeat(1))
     times = _times(once, within=_SECONDS_OF_OPERATION)
-    return Times(_timed(lambda: repeat(times))[0] / times)
+    return Times(timed(lambda: repeat(times))[0] / times)
 
 
 def _chain(config: TrialConfig) -> Chain:
@@ -178,9 +184,3 @@ def _waveforms(config: TrialConfig, *, clips: int) -> Tensor:
 def _times(seconds: float, *, within: float) -> int:
     """How often something is done."""
     return max(1, min(_MOST_TIMES, int(within / max(seconds, 1e-6))))
-
-
-def _timed(what: Callable[[], Result]) -> tuple[float, Result]:
-    started = time.perf_counter()
-    result = what()
-    return time.perf_counter() - started, result

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from clar_sweeps import run_folder
-from clar_sweeps.calibration.load import others_share, read_clocks
 from clar_sweeps.cli.data import prepare_datasets
 from clar_sweeps.cli.entry import stdout_console
 from clar_sweeps.cli.execution import Manner, check_ray, find_slots
@@ -30,8 +29,8 @@ from clar_sweeps.watching.wording import format_bytes, format_duration, format_s
 _SECONDS_A_ROUND = 3.0
 _SECONDS_BEFORE = 10.0
 
-# Of the CPUs, that others use.
-_NOTEWORTHY = 0.1
+# Times as long, because of other processes.
+_NOTEWORTHY = 1.1
 
 
 def calibrate(plan: Plan, work: run_folder.Work, manner: Manner) -> Cost | None:
@@ -64,21 +63,22 @@ def calibrate(plan: Plan, work: run_folder.Work, manner: Manner) -> Cost | None:
             f"--calibrate: a trial has {slots.ranks} ranks, and only trials of one process can be "
             "timed; drop it, or set ranks_per_trial and gpus_per_trial to at most 1"
         )
-    before = read_clocks()
-    cost = _measure(plan.run, work.to_run, slots, manner)
-    busy = others_share(before, read_clocks(), num_cpus=os.cpu_count() or 1)
+    cost, slowdown = _measure(plan.run, work.to_run, slots, manner)
     write_cost(plan.run, cost)
     _show(plan, cost, manner)
-    if busy > _NOTEWORTHY:
+    if slowdown > _NOTEWORTHY:
         print(
-            f"other processes used {100 * busy:.0f} % of the CPUs meanwhile: this is what a run "
-            "takes if they go on so",
+            f"other processes made all of it take {slowdown:.1f} times as long just now; the "
+            "numbers above are without them",
             flush=True,
         )
     return cost
 
 
-def _measure(run: Path, trials: Sequence[Trial], slots: Slots, manner: Manner) -> Cost:
+def _measure(
+    run: Path, trials: Sequence[Trial], slots: Slots, manner: Manner
+) -> tuple[Cost, float]:
+    """The prediction, and how many times as long others made it take."""
     console = Console(stderr=True, highlight=False)
     prepare_datasets(trials, console)
     from clar_sweeps.calibration.crew import measure  # torch, from here on
@@ -102,7 +102,8 @@ def _measure(run: Path, trials: Sequence[Trial], slots: Slots, manner: Manner) -
         is_wall_known=manner.address is None,
     )
     left = {trial.id: _share_left(run, trial) for trial in trials}
-    return predict(trials, makeups, measured, circumstances, left=left)
+    cost = predict(trials, makeups, measured, circumstances, left=left)
+    return cost, measured.slowdown
 
 
 def _share_left(run: Path, trial: Trial) -> float:

@@ -140,7 +140,7 @@ def test_kinds_of_labelled_shares_say_method_and_share() -> None:
         trial(),
     ]
     assert list(kinds_of(trials).values()) == [
-        "supervised, 1 % of labels, label_subset plain, supervised_budget epochs",
-        "clar, 100 % of labels, clar_head three_layers",
+        "supervised, 1 % of labels",
+        "clar, 100 % of labels",
         "simclr",
     ]

@@ -30,7 +30,7 @@ def test_a_calibrated_run_is_compared_with_its_records(desk: Desk, sweep: str) -
     run = desk.folder / "calibrated"
     planned = desk.clar_sweep("plan", sweep, "--run-dir", str(run), "--calibrate", "--local")
     assert planned.returncode == 0, planned.stderr
-    assert "timing 5 parts of trials, " in planned.stderr
+    assert "timing 4 parts of trials, " in planned.stderr
     kinds = ["untrained encoder 1", "other operations 1", "PS 1"]
     assert all(any(line.startswith(kind) for line in told(planned)) for kind in kinds)
     assert [path.name for path in run.iterdir() if path.name != ".lock"] == ["cost.json"]
@@ -92,7 +92,6 @@ def lie_there(desk: Desk) -> None:
         (["--calibrate", "--max-concurrent", "0"], "--max-concurrent: 0 is not at least 1"),
         (["--calibrate", "--local", "--address", "h:1"], "--address: there is no cluster with"),
         (["--calibrate", "--run-dir", "photos"], "is no run folder and not empty"),
-        (["--calibrate", "--run-dir", "chains.yaml"], "is a file, not a run folder"),
     ],
 )
 def test_what_cannot_be_timed_is_one_line(

@@ -17,6 +17,7 @@ from clar_sweeps.tuning.metrics import gauges_shown
 from clar_sweeps.tuning.nodes import Expected, agreed
 from clar_sweeps.tuning.recount import Recount
 from clar_sweeps.tuning.schedule import Schedule
+from clar_sweeps.tuning.slots import share_processes
 from clar_sweeps.tuning.trainable import Order
 from clar_sweeps.watching.snapshot import Snapshot
 
@@ -29,9 +30,6 @@ _STORAGE = ".ray"  # Tune's own files, of no use once it has ended
 # become free stay so until its last trial has ended, for two experiments do not share slots. What
 # waits to be tried again belongs to the next batch.
 _BATCH = 1000
-
-# Trials of so many epochs on CPUs follow one another in the same processes.
-_SHORT_EPOCHS = 50
 
 
 def run_with_ray(
@@ -103,12 +101,7 @@ class _Orders:
         self.patience_seconds = patience_seconds
         self.set_up = set_up
         self.attempts = itertools.count()
-        # 0.2 s a trial, not 2 to 5; but a trial of minutes had better have a clean process, and
-        # under a name of its own in Ray's dashboard, which asks a process once.
-        longest = max((trial.config.epochs for trial in schedule.waiting), default=0)
-        # A process that had ranks would hold their places while the next trial waits for them.
-        is_alone = schedule.slots.ranks == 1
-        self.is_for_many = is_alone and not schedule.slots.gpus and longest <= _SHORT_EPOCHS
+        self.is_for_many = share_processes(schedule.slots, schedule.waiting)
 
     def __call__(self, trial: Trial) -> dict[str, Any]:
         """The order, with the share that a trial has by now."""

@@ -14,6 +14,9 @@ _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 # Of NVIDIA, AMD, and of either under WSL: without one of them, no library finds a GPU.
 _GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 
+# Trials of so many epochs on CPUs follow one another in the same processes.
+_SHORT_EPOCHS = 50
+
 
 class Machine(NamedTuple):
     """What there is to share out."""
@@ -105,6 +108,17 @@ def share_out(machine: Machine, resources: Resources, trials: Iterable[Trial]) -
         on_gpus = machine.num_gpus * int(1 / gpus) if gpus < 1 else machine.num_gpus // int(gpus)
         fitting = min(fitting, on_gpus)
     return Slots(cpus, gpus, min(fitting, resources.max_concurrent or fitting), machine, ranks)
+
+
+def share_processes(slots: Slots, trials: Iterable[Trial]) -> bool:
+    """Whether a process of Ray's takes up one trial after another.
+
+    That costs 0.2 s a trial, not 2 to 5; but a trial of minutes had better have a clean process,
+    and under a name of its own in Ray's dashboard, which asks a process once.
+    """
+    longest = max((trial.config.epochs for trial in trials), default=0)
+    # A process that had ranks would hold their places while the next trial waits for them.
+    return slots.ranks == 1 and not slots.gpus and longest <= _SHORT_EPOCHS
 
 
 def one_fewer_per_gpu(slots: Slots) -> Slots | None:

@@ -3,6 +3,7 @@
     RUN/
       plan.json            the sweep as it was expanded last
       run.json             the process that drives the run, while one does
+      cost.json            what the run was predicted to cost, and what its commands took
       trials/NAME_ID/      one folder a trial; untrained/NAME_ID/ the encoders before training
         config.json        format, semantics, id, name, config: written first
         labelled.json      names and sha256 of the clips whose label training sees, if not all do
@@ -16,6 +17,7 @@
 The presence of `summary.json` means that the trial has ended; nothing else does.
 """
 
+from clar_sweeps.records.cost import COST, Cost, add_command, read_cost, write_cost
 from clar_sweeps.records.driver import Driver, end_driver, read_driver, write_driver
 from clar_sweeps.records.failures import (
     DIVERGED,
@@ -64,11 +66,13 @@ from clar_sweeps.records.trials import (
 )
 
 __all__ = [
+    "COST",
     "DIVERGED",
     "FORMAT",
     "LOCK_TIMEOUT_SECONDS",
     "OUT_OF_MEMORY",
     "STACK",
+    "Cost",
     "Driver",
     "EndState",
     "Failure",
@@ -76,6 +80,7 @@ __all__ = [
     "Phase",
     "Record",
     "State",
+    "add_command",
     "append_failure",
     "append_history",
     "begin_live",
@@ -86,6 +91,7 @@ __all__ = [
     "find_json",
     "locked",
     "open_itself",
+    "read_cost",
     "read_driver",
     "read_failures",
     "read_history",
@@ -102,6 +108,7 @@ __all__ = [
     "withdraw_stop",
     "write_atomically",
     "write_config",
+    "write_cost",
     "write_driver",
     "write_history",
     "write_json",

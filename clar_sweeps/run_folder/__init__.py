@@ -1,6 +1,11 @@
 """The run folder as a whole: its plan, what is left to do, and who works in it."""
 
-from clar_sweeps.run_folder.holding import is_driven, opened, withdraw_stops
+from clar_sweeps.run_folder.holding import (
+    is_driven,
+    opened,
+    refuse_other_folder,
+    withdraw_stops,
+)
 from clar_sweeps.run_folder.plan import (
     PLAN,
     Work,
@@ -21,6 +26,7 @@ __all__ = [
     "read_plan",
     "refuse_links",
     "refuse_other_clips",
+    "refuse_other_folder",
     "refuse_stranger",
     "withdraw_stops",
 ]

@@ -14,7 +14,16 @@ from clar_sweeps.run_folder.presence import SECONDS_BETWEEN, Presence
 from clar_sweeps.sweep import Sweep, plan_to_json
 
 # What a run that was killed early may have left without a plan.
-_OURS = {"run.json", "stop.json", "run.log", "ray.log", "trials", "untrained", "report"}
+_OURS = {
+    "run.json",
+    "stop.json",
+    "run.log",
+    "ray.log",
+    "trials",
+    "untrained",
+    "report",
+    records.COST,  # of `plan --calibrate`
+}
 
 # `status` and `stop` hold the lock for an instant when they ask whether a process works here.
 _LOCK_TIMEOUT_SECONDS = 1.0
@@ -29,13 +38,7 @@ def opened(run: Path, sweep: Sweep) -> Iterator[Presence]:
         RecordError: A file, another sweep, or something else is in its place.
         OSError: The folder cannot be written.
     """
-    if run.exists() and not run.is_dir():
-        raise RecordError(f"{run}: is a file, not a run folder; give another --run-dir")
-    strangers = {path.name for path in run.glob("[!.]*")} - _OURS
-    if strangers and not (run / PLAN).exists():
-        raise RecordError(
-            f"{run.absolute()}: is no run folder and not empty; give another --run-dir"
-        )
+    refuse_other_folder(run)
     with records.locked(run, timeout_seconds=_LOCK_TIMEOUT_SECONDS) as acquired:
         if not acquired or _lives_elsewhere(run):
             raise RunLockedError(
@@ -46,6 +49,21 @@ def opened(run: Path, sweep: Sweep) -> Iterator[Presence]:
         with Presence(run) as presence:
             records.write_json(run / PLAN, plan_to_json(_with_earlier_seeds(sweep, run)))
             yield presence
+
+
+def refuse_other_folder(run: Path) -> None:
+    """Make sure that a folder is of a run, or empty, or absent.
+
+    Raises:
+        RecordError: A file, or something else, is in its place.
+    """
+    if run.exists() and not run.is_dir():
+        raise RecordError(f"{run}: is a file, not a run folder; give another --run-dir")
+    strangers = {path.name for path in run.glob("[!.]*")} - _OURS
+    if strangers and not (run / PLAN).exists():
+        raise RecordError(
+            f"{run.absolute()}: is no run folder and not empty; give another --run-dir"
+        )
 
 
 def _lives_elsewhere(run: Path) -> bool:

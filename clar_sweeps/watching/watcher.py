@@ -1,5 +1,6 @@
 """Reads a run folder again and again, each time only what may have changed."""
 
+import logging
 import os
 import socket
 import time
@@ -10,12 +11,15 @@ from typing import NamedTuple
 
 from clar_sweeps import records
 from clar_sweeps.config import Trial
+from clar_sweeps.errors import RecordError
 from clar_sweeps.records import Driver, Live, State
 from clar_sweeps.run_folder import PLAN, read_plan
 from clar_sweeps.watching.estimate import Estimate, Left, Task, kind_of
 from clar_sweeps.watching.panels import lay_out
 from clar_sweeps.watching.snapshot import Running, Snapshot, Standing, part_of_epoch
 from clar_sweeps.watching.standing import ENDED, first_epoch, read_standing
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_SCANS = 30.0
 # By the clocks alone, which differ between machines, a younger sign is a fresh one.
@@ -120,8 +124,21 @@ class Watcher:
         self._failed: dict[str, Trial] = {}
         self._kinds = {trial.id: kind_of(trial) for trial in everything}
         self._estimate = Estimate()
+        self._take_prediction(everything)
         self._running = {}
         self._scanned = -_SECONDS_BETWEEN_SCANS
+
+    def _take_prediction(self, trials: Iterable[Trial]) -> None:
+        """Begin the estimate with what `plan --calibrate` has left."""
+        try:
+            cost = records.read_cost(self._run)
+        except RecordError as error:  # told when the run ends, and in its report
+            logger.warning("%s", error)
+            return
+        seconds = cost.seconds if cost else {}
+        for trial in trials:
+            if trial.id in seconds:
+                self._estimate.predict(trial, seconds=seconds[trial.id])
 
     def _look_where_needed(
         self, driver: Driver | None, named: Iterable[str], *, now: float

@@ -108,3 +108,22 @@ def test_four_in_five_sweeps_end_within_the_spread_and_it_narrows() -> None:
     typical = {num: sorted(found)[rounds // 2] for num, found in spreads.items()}
     assert typical[3] > 1.5
     assert typical[12] < 1.25
+
+
+def test_a_prediction_tells_before_anything_has_run() -> None:
+    estimate = Estimate()
+    estimate.predict(trial(), seconds=40.0)
+    found = left(estimate, [], [trial(), trial(seed=1)], slots=1)
+    assert found is not None
+    assert found.seconds == pytest.approx(80.0)
+    assert found.high / found.low < 1.6
+
+
+def test_what_was_seen_corrects_what_was_predicted() -> None:
+    estimate = Estimate()
+    estimate.predict(trial(), seconds=40.0)
+    estimate.predict(trial(width=32), seconds=80.0)
+    estimate.learn(trial(), seconds=50.0, epochs=4)
+    found = left(estimate, [], [trial(seed=1), trial(width=32)], slots=1)
+    assert found is not None
+    assert found.seconds == pytest.approx(50.0 + 100.0)

@@ -33,6 +33,7 @@ LAYERS = {
     "trainer": 5,
     "gallery": 5,
     "watching": 5,
+    "calibration": 6,
     "tuning": 6,
     "cli": 7,
 }

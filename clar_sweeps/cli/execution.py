@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from rich.console import Console
 
@@ -12,8 +12,8 @@ from clar_sweeps.cli.data import prepare_datasets
 from clar_sweeps.cli.logs import LOG, log_to
 from clar_sweeps.cli.options import Plan
 from clar_sweeps.config import Trial
-from clar_sweeps.errors import ConfigError, DependencyError
-from clar_sweeps.records import reopen, trial_folder
+from clar_sweeps.errors import ConfigError, DependencyError, RecordError
+from clar_sweeps.records import EndState, add_command, reopen, trial_folder
 from clar_sweeps.run_folder.presence import Presence
 from clar_sweeps.sweep import Recovery, Resources
 from clar_sweeps.tuning.schedule import Schedule
@@ -159,6 +159,22 @@ def show_work(plan: Plan, work: run_folder.Work) -> None:
 
 def _several(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def keep_cost(plan: Plan, work: run_folder.Work, *, seconds: float) -> None:
+    """Enter what a run took beside what was predicted of it; a damaged prediction is told of.
+
+    Args:
+        plan: The sweep and its run folder.
+        work: As it was before the run.
+        seconds: That the run took.
+    """
+    states = run_folder.find_work(plan.sweep, plan.run).states
+    ended = [trial.id for trial in work.to_run if states[trial.id] in get_args(EndState)]
+    try:
+        add_command(plan.run, seconds=seconds, ended=ended)
+    except RecordError as error:
+        print(error)
 
 
 def show_outcome(plan: Plan, schedule: Schedule | None, *, seconds: float) -> int:

@@ -33,6 +33,23 @@ MaxRetriesOption = Annotated[
     int | None,
     typer.Option(metavar="N", help="Times that a trial is taken up again; 2 if the file is mute."),
 ]
+MaxConcurrentOption = Annotated[
+    int | None, typer.Option(metavar="N", help="At most so many trials at once.")
+]
+GpusOption = Annotated[
+    float | None, typer.Option(metavar="X", help="GPUs a trial; fractions pack trials.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Run on the Ray cluster with this head, or 'auto' for the one that this machine "
+        "is part of; RAY_ADDRESS if not given.",
+    ),
+]
+LocalOption = Annotated[
+    bool, typer.Option("--local", help="One after another in this process, without Ray.")
+]
 
 Settings = TypeVar("Settings", Resources, Recovery)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from clar_sweeps import run_folder
+from clar_sweeps.cli.calibrating import calibrate as predict
 from clar_sweeps.cli.data import show_missing_datasets
 from clar_sweeps.cli.entry import app, command, stdout_console
 from clar_sweeps.cli.execution import (
@@ -14,11 +15,16 @@ from clar_sweeps.cli.execution import (
     check_ray,
     execute,
     find_slots,
+    keep_cost,
     show_outcome,
     show_work,
 )
 from clar_sweeps.cli.logs import logging_into
 from clar_sweeps.cli.options import (
+    AddressOption,
+    GpusOption,
+    LocalOption,
+    MaxConcurrentOption,
     MaxRetriesOption,
     Plan,
     RetryOption,
@@ -31,7 +37,7 @@ from clar_sweeps.cli.options import (
     plan_of,
 )
 from clar_sweeps.errors import ConfigError
-from clar_sweeps.sweep import json_schema
+from clar_sweeps.sweep import Resources, json_schema
 from clar_sweeps.watching import overview
 
 
@@ -41,12 +47,8 @@ def run_command(
     overrides: SetOption = None,
     seeds: SeedsOption = None,
     run_dir: RunDirOption = None,
-    max_concurrent: Annotated[
-        int | None, typer.Option(metavar="N", help="At most so many trials at once.")
-    ] = None,
-    gpus_per_trial: Annotated[
-        float | None, typer.Option(metavar="X", help="GPUs a trial; fractions pack trials.")
-    ] = None,
+    max_concurrent: MaxConcurrentOption = None,
+    gpus_per_trial: GpusOption = None,
     max_retries: MaxRetriesOption = None,
     hang_timeout_minutes: Annotated[
         float | None,
@@ -56,17 +58,8 @@ def run_command(
             "retried; 60 if the file is mute. There is no such watch with --local.",
         ),
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Run on the Ray cluster with this head, or 'auto' for the one that this machine "
-            "is part of; RAY_ADDRESS if not given.",
-        ),
-    ] = None,
-    local: Annotated[
-        bool, typer.Option("--local", help="One after another in this process, without Ray.")
-    ] = False,
+    address: AddressOption = None,
+    local: LocalOption = False,
     retry_failed: RetryOption = False,
     trackers: Annotated[
         list[str] | None,
@@ -79,25 +72,17 @@ def run_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
 ) -> int:
     """Train the trials of a sweep that are not done, show them, keep their records."""
-    from clar_sweeps.tuning.cluster import cluster_address
     from clar_sweeps.tuning.loggers import check_trackers
 
     plan = plan_of(file, overrides, seeds, run_dir)
-    if local and address is not None:
-        raise ConfigError("--address: there is no cluster with --local; drop one of them")
-    manner = Manner(
-        lay_over(
-            plan.sweep.resources, max_concurrent=max_concurrent, gpus_per_trial=gpus_per_trial
-        ),
-        lay_over(
-            plan.sweep.recovery,
-            max_retries=max_retries,
-            hang_timeout_minutes=hang_timeout_minutes,
-        ),
-        local,
-        None if local else cluster_address(address),
-        tuple(trackers or ()),
+    resources = lay_over(
+        plan.sweep.resources, max_concurrent=max_concurrent, gpus_per_trial=gpus_per_trial
     )
+    recovery = lay_over(
+        plan.sweep.recovery, max_retries=max_retries, hang_timeout_minutes=hang_timeout_minutes
+    )
+    manner = _manner(plan, resources, address=address, local=local)
+    manner = manner._replace(recovery=recovery, trackers=tuple(trackers or ()))
     if local and hang_timeout_minutes is not None:
         raise ConfigError("--hang-timeout-minutes: nobody watches with --local; drop one of them")
     check_ray(manner)
@@ -115,7 +100,9 @@ def run_command(
         schedule = (
             execute(plan, work, manner, presence=presence, console=console) if work.to_run else None
         )
-        return show_outcome(plan, schedule, seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        keep_cost(plan, work, seconds=seconds)
+        return show_outcome(plan, schedule, seconds=seconds)
 
 
 @command(app, "plan")
@@ -124,9 +111,36 @@ def plan_command(
     overrides: SetOption = None,
     seeds: SeedsOption = None,
     run_dir: RunDirOption = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Prepare what datasets are missing, time parts of the missing trials here with "
+            "all slots busy, and predict seconds a trial, slot-hours, wall time and disk; half a "
+            "minute for a quickstart. On a cluster this machine stands for all, and the wall time "
+            "is not predicted.",
+        ),
+    ] = False,
+    max_concurrent: MaxConcurrentOption = None,
+    gpus_per_trial: GpusOption = None,
+    address: AddressOption = None,
+    local: LocalOption = False,
 ) -> int:
-    """Show the trials of a sweep, which are done and which are missing; starts nothing."""
+    """Show the trials of a sweep, which are done and which are missing; starts none."""
     plan = plan_of(file, overrides, seeds, run_dir)
+    given = {
+        "--max-concurrent": max_concurrent,
+        "--gpus-per-trial": gpus_per_trial,
+        "--address": address,
+        "--local": local or None,
+    }
+    for option, value in given.items():
+        if value is not None and not calibrate:
+            raise ConfigError(f"{option}: says how trials are timed; add --calibrate, or drop it")
+    resources = lay_over(
+        plan.sweep.resources, max_concurrent=max_concurrent, gpus_per_trial=gpus_per_trial
+    )
+    manner = _manner(plan, resources, address=address, local=local) if calibrate else None
     work = run_folder.find_work(plan.sweep, plan.run)
     out = stdout_console()
     out.print(overview.plan_table(plan.sweep, work.states))
@@ -134,7 +148,19 @@ def plan_command(
         out.print(overview.pair_matrices(plan.sweep, work.states))
     show_work(plan, work)
     show_missing_datasets(work.to_run)
+    if manner is not None:
+        predict(plan, work, manner)
     return 0
+
+
+def _manner(plan: Plan, resources: Resources, *, address: str | None, local: bool) -> Manner:
+    from clar_sweeps.tuning.cluster import cluster_address
+
+    if local and address is not None:
+        raise ConfigError("--address: there is no cluster with --local; drop one of them")
+    return Manner(
+        resources, plan.sweep.recovery, local, None if local else cluster_address(address)
+    )
 
 
 @command(app, "train")

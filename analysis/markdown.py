@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analysis.cells import Cell
+from analysis.cost import HEADER
 from analysis.frames import RunFrames
 from analysis.layout import TextCell, TextTable
 from analysis.matrices import PairMatrix
@@ -29,6 +30,7 @@ class Remarks(NamedTuple):
     num_failures: int
     provenance: list[tuple[str, str]]  # name, value
     command: str  # that rebuilds the report
+    cost: list[tuple[str, ...]]  # predicted and measured, under `analysis.cost.HEADER`
 
 
 def matrix_table(matrix: PairMatrix) -> str:
@@ -165,6 +167,9 @@ def report_markdown(
         if remarks.num_failures > len(remarks.failures):
             told = f"The first {len(remarks.failures)} of {remarks.num_failures}"
             parts.append(f"{told}; trials.csv has them all.")
+    if remarks.cost:
+        rows = [[plain(text) for text in row] for row in remarks.cost]
+        parts += ["## Cost: predicted and measured", table(HEADER, rows, numbers=True)]
     if remarks.provenance:
         parts += ["## Provenance", _plain_table(["entry", "value"], remarks.provenance)]
     parts += ["## Rebuild", f"```sh\n{remarks.command}\n```"]

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.cells import Row
+from analysis.cost import HEADER
 from analysis.figures import Drawing
 from analysis.frames import STATES, TEST_METRICS, RunFrames
 from analysis.layout import TextTable
@@ -81,6 +82,7 @@ def report_page(
         metrics=TEST_METRICS,
         metric_names=METRIC_NAMES,
         files=sorted(names),
+        cost_header=HEADER,
         **remarks._asdict(),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.cells import cells_frame
+from analysis.cost import find_cost
 from analysis.curves import curves_frame
 from analysis.figures import (
     Drawing,
@@ -98,13 +99,19 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     for table in [*tables, *_matrix_tables(findings)]:
         contents[f"{table.name}.tex"] = table_tex(table).encode()
     failures = failures_of(frames)
+    cost = find_cost(run, (*frames.sweep.baselines, *frames.sweep.trials))
     remarks = Remarks(
         counts=f"{count(len(frames.trials), 'trial')}: {states_text(counts)}.",
-        notes=[*_not_shown(everything), *notes_of(frames, everything)],
+        notes=[
+            *_not_shown(everything),
+            *notes_of(frames, everything),
+            *([f"No prediction of the cost: {cost.fault}"] if cost.fault else []),
+        ],
         failures=failures[:MOST_FAILURES],
         num_failures=len(failures),
         provenance=[(name, ", ".join(texts)) for name, texts in frames.provenance.items()],
         command=_command(run, out),
+        cost=[row.texts for row in cost.rows],
     )
     contents["report.md"] = report_markdown(
         frames,

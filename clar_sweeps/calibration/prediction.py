@@ -14,7 +14,7 @@ from clar_sweeps.watching.estimate import time_to_end
 
 # Ray's start until it takes a first trial, and its end: in imports of torch, which go by the same
 # disk and processor. Measured on two cores: docs/performance.md.
-_RAYS_IMPORTS = 3.8
+_RAYS_IMPORTS = 5.0
 # From one trial to the next in the same process.
 _SECONDS_BETWEEN = 0.1
 

@@ -1,5 +1,6 @@
 """`plan --calibrate`: times parts of trials, and shows what the sweep will cost."""
 
+import logging
 import os
 import tempfile
 import time
@@ -67,11 +68,7 @@ def calibrate(plan: Plan, work: run_folder.Work, manner: Manner) -> Cost | None:
     write_cost(plan.run, cost)
     _show(plan, cost, manner)
     if slowdown > _NOTEWORTHY:
-        print(
-            f"other processes made all of it take {slowdown:.1f} times as long just now; the "
-            "numbers above are without them",
-            flush=True,
-        )
+        print(_others(slowdown, cost), flush=True)
     return cost
 
 
@@ -85,6 +82,8 @@ def _measure(
     from clar_sweeps.calibration.parts import make_up
     from clar_sweeps.calibration.prediction import Circumstances, predict
 
+    # What a trial warns of stands in the log of its run.
+    logging.getLogger("clar_sweeps").addHandler(logging.NullHandler())
     makeups = make_up(trials)
     parts = list(dict.fromkeys(part for made in makeups.values() for part in made.parts))
     run.mkdir(parents=True, exist_ok=True)
@@ -150,6 +149,13 @@ def _show(plan: Plan, cost: Cost, manner: Manner) -> None:
     room = format_bytes(free.f_bavail * free.f_frsize)
     print(f"disk: {format_bytes(cost.disk_bytes)} of records and checkpoints; {room} are free")
     print(f"kept in {plan.run / COST}, which a report sets beside what was measured", flush=True)
+
+
+def _others(slowdown: float, cost: Cost) -> str:
+    told = f"other processes made it {slowdown:.1f} times as slow just now, which is not counted"
+    if cost.wall_seconds is None:
+        return told
+    return f"{told}; if they go on so, a run takes {format_seconds(slowdown * cost.wall_seconds)}"
 
 
 def _table(cost: Cost) -> Table:

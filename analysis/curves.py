@@ -48,11 +48,11 @@ class LearningCurves(NamedTuple):
 Evaluations = Mapping[str, Sequence[tuple[int, float]]]
 
 
-def evaluations(history: pd.DataFrame) -> Evaluations:
+def evaluations(history: pd.DataFrame, metric: str = METRIC) -> Evaluations:
     """Take a history frame apart by trial, once for all curves."""
-    evaluated = history[history[METRIC].notna()]
+    evaluated = history[history[metric].notna()]
     found: dict[str, list[tuple[int, float]]] = {}
-    columns = (evaluated[name].tolist() for name in ("id", "epoch", METRIC))
+    columns = (evaluated[name].tolist() for name in ("id", "epoch", metric))
     for trial, epoch, value in zip(*columns, strict=True):
         found.setdefault(str(trial), []).append((int(epoch), float(value)))
     return found

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.cells import cells_frame
+from analysis.cells import TrialRows, cells_frame
 from analysis.cost import find_cost
 from analysis.curves import curves_frame
+from analysis.effects import effects, effects_frame
 from analysis.figures import (
     Drawing,
     draw_curves,
@@ -30,10 +31,11 @@ from analysis.label_table import label_frame
 from analysis.latex import table_tex
 from analysis.layout import Beside, TextTable, input_layout, label_layout
 from analysis.markdown import Remarks, report_markdown
-from analysis.matrices import matrix_frame
+from analysis.matrices import PairMatrix, matrix_frame
 from analysis.matrix_layout import matrix_layout, scalars_layout
 from analysis.notes import failures_of, notes_of
 from analysis.page import MOST_TRIALS, environment, report_page
+from analysis.stability import rank_stability, stability_frame, take_apart
 from analysis.studies import (
     MAIN_METRIC,
     Findings,
@@ -274,6 +276,7 @@ def _csv_tables(
     matrices = [matrix for section in findings.sections for matrix in section.matrices]
     if matrices:
         tables["matrix.csv"] = matrix_frame(matrices)
+        tables |= _statistics(frames, findings.trials, matrices)
     if findings.inputs:
         tables["input_table.csv"] = input_frame([study.table for study in findings.inputs])
     if findings.labels:
@@ -282,6 +285,20 @@ def _csv_tables(
     if verdicts:
         tables["verdicts.csv"] = verdicts_frame(verdicts)
     return {name: _csv(frame) for name, frame in tables.items()}
+
+
+def _statistics(
+    frames: RunFrames, trials: TrialRows, matrices: Sequence[PairMatrix]
+) -> dict[str, pd.DataFrame]:
+    """What the seeds tell of each matrix, and how early the ranking of its cells is there."""
+    found = [effects(trials, one.operations, one.panel, one.metric) for one in matrices]
+    evaluated = take_apart(frames.history, MAIN_METRIC)
+    panels = dict.fromkeys(matrix.panel for matrix in matrices)
+    stability = [rank_stability(trials, evaluated, panel) for panel in panels]
+    return {
+        "effects.csv": effects_frame(found),
+        "rank_stability.csv": stability_frame(stability),
+    }
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

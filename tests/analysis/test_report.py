@@ -30,6 +30,7 @@ def test_a_report_has_its_files(square: Run) -> None:
     assert all(path.stat().st_size for path in report.files)
     assert sorted(path.name for path in report.files) == [
         "cells.csv",
+        "effects.csv",
         "gain.pdf",
         "gain.png",
         "gain.svg",
@@ -49,6 +50,7 @@ def test_a_report_has_its_files(square: Run) -> None:
         "matrix_test_top1.png",
         "matrix_test_top1.svg",
         "matrix_test_top1_2d.tex",
+        "rank_stability.csv",
         "report.md",
         "trials.csv",
         "verdicts.csv",

@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 
 class Estimate(NamedTuple):
@@ -16,6 +20,15 @@ class Estimate(NamedTuple):
     std: float  # of the sample (n - 1); NaN below two values
     half_width: float  # of the interval: mean - half_width to mean + half_width; NaN below two
     n: int
+
+
+class Estimates(NamedTuple):
+    """Many estimates at once; each field has the shape of what was estimated."""
+
+    mean: Floats
+    std: Floats
+    half_width: Floats
+    n: Counts
 
 
 def estimate(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Estimate:
@@ -53,3 +66,30 @@ def paired_difference(
     """
     shared = [seed for seed in values if seed in others]
     return estimate([values[seed] - others[seed] for seed in shared], confidence=confidence)
+
+
+def estimates(values: Floats, *, confidence: float = CONFIDENCE) -> Estimates:
+    """Estimate many means, each from the seeds that have it.
+
+    Args:
+        values: (seeds, ...), NaN where there is none.
+        confidence: Of the intervals.
+
+    Returns:
+        Of the shape of `values` without the seeds; as `estimate` of each column.
+    """
+    is_there = np.isfinite(values)
+    n = is_there.sum(axis=0)
+    mean = _divided(np.where(is_there, values, 0.0).sum(axis=0), n)
+    squares = np.where(is_there, (values - mean) ** 2, 0.0).sum(axis=0)
+    std = np.sqrt(_divided(squares, n - 1))
+    quantile = stdtrit(np.maximum(n - 1, 1), (1 + confidence) / 2)
+    return Estimates(mean, std, quantile * std / np.sqrt(np.maximum(n, 1)), n.astype(np.int64))
+
+
+def _divided(numbers: Floats, counts: npt.ArrayLike) -> Floats:
+    """Numbers by counts; NaN where the count is not above 0."""
+    counts = np.asarray(counts)
+    result = np.full(counts.shape, np.nan)
+    np.divide(numbers, counts, out=result, where=counts > 0)
+    return result

@@ -205,6 +205,8 @@ def _section(section: Section) -> list[str]:
             "◂ is the highest on validation."
         )
         parts.append(matrix_table(matrix))
+    if section.answers:
+        parts.append("\n".join(f"- {answer}" for answer in section.answers))
     if section.matrices:
         return [*parts, "Best cells, by validation:", cells_table(_first(section.cells))]
     return [*parts, "Cells, by validation:", cells_table(section.cells)]

@@ -13,17 +13,19 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.cells import TrialRows, cells_frame
+from analysis.cells import cells_frame
 from analysis.cost import find_cost
 from analysis.curves import curves_frame
-from analysis.effects import effects, effects_frame
+from analysis.effects import effects_frame
 from analysis.figures import (
     Drawing,
     draw_curves,
+    draw_effects,
     draw_gains,
     draw_input_table,
     draw_label_table,
     draw_matrices,
+    draw_stability,
 )
 from analysis.frames import STATES, TEST_METRICS, RunFrames, load_run
 from analysis.input_table import input_frame
@@ -31,17 +33,18 @@ from analysis.label_table import label_frame
 from analysis.latex import table_tex
 from analysis.layout import Beside, TextTable, input_layout, label_layout
 from analysis.markdown import Remarks, report_markdown
-from analysis.matrices import PairMatrix, matrix_frame
+from analysis.matrices import matrix_frame
 from analysis.matrix_layout import matrix_layout, scalars_layout
 from analysis.notes import failures_of, notes_of
 from analysis.page import MOST_TRIALS, environment, report_page
-from analysis.stability import rank_stability, stability_frame, take_apart
+from analysis.stability import stability_frame
 from analysis.studies import (
     MAIN_METRIC,
     Findings,
     InputStudy,
     LabelStudy,
     MatrixStudy,
+    Section,
     find,
     first,
     protocol_of,
@@ -224,6 +227,13 @@ def _matrix_drawings(study: MatrixStudy) -> list[Drawing]:
     gains = [(section.panel, section.cells) for section in study.sections]
     if any(cell.gain.n for _, found in gains for cell in found):
         drawings.append(draw_gains(gains, f"gain{study.ending}"))
+    effects = [section.effects[0] for section in study.sections if section.effects[0].seeds]
+    if effects:
+        drawings.append(draw_effects(effects, f"effects{study.ending}"))
+    paths = [one.stability for one in study.sections if one.stability is not None]
+    paths = [path for path in paths if len(path.epochs) > 1]
+    if paths:
+        drawings.append(draw_stability(paths, f"rank_stability{study.ending}"))
     return drawings
 
 
@@ -276,7 +286,7 @@ def _csv_tables(
     matrices = [matrix for section in findings.sections for matrix in section.matrices]
     if matrices:
         tables["matrix.csv"] = matrix_frame(matrices)
-        tables |= _statistics(frames, findings.trials, matrices)
+        tables |= _statistics(findings.sections)
     if findings.inputs:
         tables["input_table.csv"] = input_frame([study.table for study in findings.inputs])
     if findings.labels:
@@ -287,14 +297,10 @@ def _csv_tables(
     return {name: _csv(frame) for name, frame in tables.items()}
 
 
-def _statistics(
-    frames: RunFrames, trials: TrialRows, matrices: Sequence[PairMatrix]
-) -> dict[str, pd.DataFrame]:
+def _statistics(sections: Sequence[Section]) -> dict[str, pd.DataFrame]:
     """What the seeds tell of each matrix, and how early the ranking of its cells is there."""
-    found = [effects(trials, one.operations, one.panel, one.metric) for one in matrices]
-    evaluated = take_apart(frames.history, MAIN_METRIC)
-    panels = dict.fromkeys(matrix.panel for matrix in matrices)
-    stability = [rank_stability(trials, evaluated, panel) for panel in panels]
+    found = [effects for section in sections for effects in section.effects]
+    stability = [section.stability for section in sections if section.stability is not None]
     return {
         "effects.csv": effects_frame(found),
         "rank_stability.csv": stability_frame(stability),

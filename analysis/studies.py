@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from analysis.answers import answers
 from analysis.cells import (
     Cell,
     Panel,
@@ -16,6 +17,7 @@ from analysis.cells import (
 )
 from analysis.clips import clips_of
 from analysis.curves import Evaluations, LearningCurves, evaluations, learning_curves
+from analysis.effects import Effects, effects
 from analysis.footnotes import footnotes_of_inputs, footnotes_of_labels, footnotes_of_pairs
 from analysis.frames import TEST_METRICS, RunFrames, Study
 from analysis.headlines import inputs_headline, labels_headline, pairs_headline
@@ -29,6 +31,7 @@ from analysis.protocol import (
     operation_differences,
     place_differences,
 )
+from analysis.stability import Evaluated, RankStability, rank_stability, take_apart
 from analysis.stats import estimate
 from analysis.wording import data_text
 from clar_sweeps.collector import paused
@@ -45,6 +48,8 @@ class Section(NamedTuple):
     panel: Panel
     cells: list[Cell]
     matrices: list[PairMatrix]  # one a metric; empty without a pairs axis
+    effects: list[Effects]  # of each matrix, from all its seeds
+    stability: RankStability | None  # of the main metric; None without a matrix
     best: Cell | None
     untrained: float
     mean: float
@@ -54,6 +59,11 @@ class Section(NamedTuple):
     def done(self) -> list[float]:
         """Test top-1 of the cells that have a result."""
         return [cell.estimate.mean for cell in self.cells if cell.estimate.n]
+
+    @property
+    def answers(self) -> list[str]:
+        """What the seeds say, in sentences; empty without a matrix."""
+        return answers(self.effects[0], self.stability) if self.effects else []
 
 
 class MatrixStudy(NamedTuple):
@@ -104,7 +114,8 @@ def find(frames: RunFrames) -> Findings:
     trials = TrialRows(frames.trials)
     if frames.study == "labels":
         return _findings(trials, [], [], _label_studies(frames, trials), [])
-    sections = [_section(frames, trials, panel) for panel in trials.panels]
+    evaluated = take_apart(frames.history, MAIN_METRIC)
+    sections = [_section(frames, trials, panel, evaluated) for panel in trials.panels]
     if frames.study == "pairs":
         return _findings(trials, _matrix_studies(frames, trials, sections), [], [], sections)
     return _findings(trials, [], _input_studies(frames, trials), [], sections)
@@ -159,14 +170,24 @@ def _below(protocols: Sequence[Protocol]) -> tuple[str, ...]:
     )
 
 
-def _section(frames: RunFrames, trials: TrialRows, panel: Panel) -> Section:
+def _section(frames: RunFrames, trials: TrialRows, panel: Panel, evaluated: Evaluated) -> Section:
     found = cells(trials, panel)
     best = best_cell(found)
     untrained = untrained_estimate(trials, panel, MAIN_METRIC).mean
     mean = estimate([cell.estimate.mean for cell in found if cell.estimate.n]).mean
     text = pairs_headline(panel, found, best=best, untrained=untrained, mean=mean)
     matrices = _matrices(frames, trials, panel) if frames.sweep.operations else []
-    return Section(panel, found, matrices, best, untrained, mean, text)
+    return Section(
+        panel=panel,
+        cells=found,
+        matrices=matrices,
+        effects=[effects(trials, one.operations, panel, one.metric) for one in matrices],
+        stability=rank_stability(trials, evaluated, panel) if matrices else None,
+        best=best,
+        untrained=untrained,
+        mean=mean,
+        headline=text,
+    )
 
 
 def _matrices(frames: RunFrames, trials: TrialRows, panel: Panel) -> list[PairMatrix]:

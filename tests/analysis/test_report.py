@@ -31,6 +31,9 @@ def test_a_report_has_its_files(square: Run) -> None:
     assert sorted(path.name for path in report.files) == [
         "cells.csv",
         "effects.csv",
+        "effects.pdf",
+        "effects.png",
+        "effects.svg",
         "gain.pdf",
         "gain.png",
         "gain.svg",

@@ -1,10 +1,12 @@
 """The measurement of commands: what it times, and what it makes of the times."""
 
+import json
 from pathlib import Path
 
 import pytest
 from tiny import tiny_config
 
+from benchmarks.commands.__main__ import Section, _write
 from benchmarks.commands.evaluating import Share, share_rows, take_steps
 from benchmarks.commands.resuming import Resumed, resumption_rows
 from benchmarks.commands.startup import (
@@ -18,6 +20,8 @@ from benchmarks.commands.startup import (
 from benchmarks.step import SIZES
 from clar_sweeps import data
 from clar_sweeps.trainer import Trainer
+
+PART = Section([["command"], ["b"]], {})
 
 
 def test_share_of_evaluation_is_that_of_ten_epochs() -> None:
@@ -60,6 +64,23 @@ def test_row_of_a_resumed_trial_has_a_cell_for_each_head() -> None:
     head, row = resumption_rows([resumed])
     assert len(head) == len(row)
     assert row[0] == "2-D, width 16, checkpoint of 9 MB"
+
+
+def test_parts_that_are_not_measured_again_stay_in_the_result(tmp_path: Path) -> None:
+    out = tmp_path / "commands.json"
+    for sections in ({"resumption": Section([["trial"], ["a"]], [1])}, {"startup": PART}):
+        _write(out, sections, how=f"{list(sections)} on a quiet machine")
+    assert list(json.loads(out.read_text())["sections"]) == ["startup", "resumption"]
+    text = out.with_suffix(".md").read_text()
+    assert text.count("on a quiet machine") == 2
+    assert text.index("| b |") < text.index("| a |")
+
+
+def test_parts_of_two_machines_are_not_put_together(tmp_path: Path) -> None:
+    out = tmp_path / "commands.json"
+    out.write_text(json.dumps({"machine": {"cpu": "another"}, "sections": {}}))
+    with pytest.raises(SystemExit, match=r"commands.json: was measured on another machine"):
+        _write(out, {"startup": PART}, how="quietly")
 
 
 def test_epoch_is_left_after_its_time_and_not_before_a_step(digits: data.Waveforms) -> None:

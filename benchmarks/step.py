@@ -134,7 +134,7 @@ def rows_of(found: list[Measured]) -> list[list[str]]:
 def measure(size: Size, *, batch: int, rounds: int) -> Measured:
     """Time one encoder with every chain, and bare."""
     clips = data.prepare("spoken-digits", condition="medium")
-    trainers = [_trainer(size, chain, batch, clips) for chain in CHAINS]
+    trainers = [trainer_of(size, chain, batch, clips) for chain in CHAINS]
     chosen = torch.from_numpy(clips.indices("train")[:batch])
     bare = _bare_step(trainers[0], chosen)
     bare_times: list[float] = []
@@ -177,7 +177,8 @@ def measure(size: Size, *, batch: int, rounds: int) -> Measured:
     )
 
 
-def _trainer(size: Size, chain: tuple[str, ...], batch: int, clips: data.Waveforms) -> Trainer:
+def trainer_of(size: Size, chain: tuple[str, ...], batch: int, clips: data.Waveforms) -> Trainer:
+    """A trainer of an encoder with a chain of operations on the built-in digits."""
     return Trainer(config_of(size, chain, batch_size=batch), clips)
 
 

@@ -6,6 +6,7 @@ ClarSweepsError
 │   ├── DataError              a dataset, a clip, a cache
 │   ├── RecordError            a run folder or a record in it
 │   ├── DependencyError        an optional package that is not installed
+│   ├── AuditError             an augmentation chain that is not what it is to be
 │   ├── RunLockedError         another process works in the run folder
 │   └── DiskFullError          a disk has no room for a record or a checkpoint
 ├── DivergedError          a number that is not finite: ends one trial
@@ -36,6 +37,10 @@ class RecordError(UsageError):
 
 class DependencyError(UsageError):
     """An optional package is needed and not installed."""
+
+
+class AuditError(UsageError):
+    """An augmentation, or a chain of them, breaks a rule of the audit."""
 
 
 class RunLockedError(UsageError):

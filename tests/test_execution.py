@@ -52,6 +52,7 @@ def test_a_stop_while_datasets_are_prepared_is_heard(
 
     monkeypatch.setattr(execution, "prepare_datasets", stop_meanwhile)
     monkeypatch.setattr(run_folder, "refuse_other_clips", lambda *args: None)
+    monkeypatch.setattr(execution, "audit_briefly", lambda trials: None)
     schedule = execute(plan, console, local=local)
     assert schedule.is_over
     assert shown(console) == "asked to stop: no trial is in training\n"

@@ -31,6 +31,7 @@ LAYERS = {
     "provenance": 4,
     "run_folder": 4,
     "trainer": 5,
+    "audit": 5,
     "gallery": 5,
     "watching": 5,
     "calibration": 6,

@@ -75,12 +75,12 @@ class AudiomentationsChain(Chain):
             "TSR": self._stretch_resample,
         }
 
-    def _apply(
+    def apply_operation(
         self, operation: Operation, waveforms: Tensor, parameters: tuple[Tensor, ...]
     ) -> Tensor:
         apply = self._by_name.get(operation.name)
         if apply is None:
-            return super()._apply(operation, waveforms, parameters)
+            return super().apply_operation(operation, waveforms, parameters)
         clips = waveforms.detach().cpu().numpy()
         columns = [values.cpu().numpy() for values in parameters]
         changed = np.stack([apply(clip, *row) for clip, *row in zip(clips, *columns, strict=True)])

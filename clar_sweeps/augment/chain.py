@@ -96,7 +96,7 @@ class Chain:
             if part is not None:
                 coins = coins[part.first : part.stop]
                 parameters = tuple(values[part.first : part.stop] for values in parameters)
-            changed = self._apply(operation, view, parameters)
+            changed = self.apply_operation(operation, view, parameters)
             if probability < 1.0:
                 heads = (coins < probability).to(view.device, non_blocking=True)
                 changed = torch.where(heads[:, None], changed, view)
@@ -118,9 +118,19 @@ class Chain:
         """
         return self(waveforms, generator, part), self(waveforms, generator, part)
 
-    def _apply(
+    def apply_operation(
         self, operation: Operation, waveforms: Tensor, parameters: tuple[Tensor, ...]
     ) -> Tensor:
+        """Apply one operation to all waveforms, with parameters that its `sample` gave.
+
+        Args:
+            operation: Any, also one that is not of this chain.
+            waveforms: (batch, time) float32, amplitude in [-1, 1]; left unchanged.
+            parameters: One entry a waveform.
+
+        Returns:
+            (batch, time).
+        """
         if operation.is_vocoder:
             return operation.apply(waveforms, *parameters, sample_rate=self.sample_rate)
         device = waveforms.device

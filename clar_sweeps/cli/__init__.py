@@ -5,7 +5,7 @@ unfinished; 2: something given is wrong; 130: interrupted. What takes long to im
 pandas) is imported by the commands that need it.
 """
 
-from clar_sweeps.cli import data, gallery, report, status, stop, sweeps
+from clar_sweeps.cli import audit, data, gallery, report, status, stop, sweeps
 from clar_sweeps.cli.entry import app, main
 
-__all__ = ["app", "data", "gallery", "main", "report", "status", "stop", "sweeps"]
+__all__ = ["app", "audit", "data", "gallery", "main", "report", "status", "stop", "sweeps"]

@@ -8,6 +8,7 @@ from typing import NamedTuple, get_args
 from rich.console import Console
 
 from clar_sweeps import run_folder
+from clar_sweeps.cli.audit import audit_briefly
 from clar_sweeps.cli.data import prepare_datasets
 from clar_sweeps.cli.logs import LOG, log_to
 from clar_sweeps.cli.options import Plan
@@ -64,7 +65,7 @@ def execute(
         The schedule, which tells how the run ended.
 
     Raises:
-        UsageError: A dataset, a cluster, a disk; see there.
+        UsageError: A dataset, a chain, a cluster, a disk; see there.
     """
     from clar_sweeps.tuning.events import Broadcast
     from clar_sweeps.tuning.local import run_locally
@@ -79,6 +80,7 @@ def execute(
     slots = find_slots(manner, trials)
     prepare_datasets(trials, console)
     run_folder.refuse_other_clips(trials, run)
+    audit_briefly(trials)
     _reopen(trials, run, console)
     at_once = slots.num if slots else 1
     with (

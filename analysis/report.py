@@ -32,6 +32,7 @@ from analysis.matrices import matrix_frame
 from analysis.matrix_layout import matrix_layout, scalars_layout
 from analysis.notes import failures_of, notes_of
 from analysis.page import report_page
+from analysis.parquet import parquet_files
 from analysis.studies import (
     MAIN_METRIC,
     Findings,
@@ -232,7 +233,7 @@ def _beside(
 
 @paused()
 def _csv_tables(frames: RunFrames, findings: Findings) -> dict[str, bytes]:
-    """CSV files; metrics are fractions there."""
+    """CSV and Parquet files; metrics are fractions there."""
     tables = {"trials.csv": frames.trials, "history.csv": frames.history}
     tables["cells.csv"] = cells_frame(findings.trials)
     matrices = [matrix for section in findings.sections for matrix in section.matrices]
@@ -243,7 +244,7 @@ def _csv_tables(frames: RunFrames, findings: Findings) -> dict[str, bytes]:
     if findings.labels:
         tables["label_table.csv"] = label_frame([study.table for study in findings.labels])
         tables["learning_curves.csv"] = curves_frame([study.curves for study in findings.labels])
-    return {name: _csv(frame) for name, frame in tables.items()}
+    return {name: _csv(frame) for name, frame in tables.items()} | parquet_files(tables)
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

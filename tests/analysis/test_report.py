@@ -27,11 +27,14 @@ def test_a_report_has_its_files(square: Run) -> None:
     assert all(path.stat().st_size for path in report.files)
     assert sorted(path.name for path in report.files) == [
         "cells.csv",
+        "cells.parquet",
         "gain.png",
         "gain.svg",
         "history.csv",
+        "history.parquet",
         "index.html",
         "matrix.csv",
+        "matrix.parquet",
         "matrix_means.tex",
         "matrix_test_knn_top1.png",
         "matrix_test_knn_top1.svg",
@@ -44,6 +47,7 @@ def test_a_report_has_its_files(square: Run) -> None:
         "matrix_test_top1_2d.tex",
         "report.md",
         "trials.csv",
+        "trials.parquet",
     ]
     assert sorted(path.name for path in report.page.parent.iterdir()) == sorted(
         path.name for path in report.files

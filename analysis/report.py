@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.bundle import run_name
 from analysis.cells import cells_frame
 from analysis.curves import curves_frame
 from analysis.figures import (
@@ -105,7 +106,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         failures=failures[:MOST_FAILURES],
         num_failures=len(failures),
         provenance=[(name, ", ".join(texts)) for name, texts in frames.provenance.items()],
-        command=_command(run, out),
+        command=_command(run_name(run)),
     )
     contents["report.md"] = report_markdown(
         frames,
@@ -146,9 +147,14 @@ def _not_shown(findings: Findings) -> list[str]:
     ]
 
 
-def _command(run: Path, out: Path | None) -> str:
-    parts = ["clar-sweep", "report", str(run)]
-    return shlex.join(parts if out is None else [*parts, "--out", str(out)])
+def _command(name: str) -> str:
+    """How to make the report again, the same for a run folder and its bundle wherever they lie."""
+    folder, bundle = shlex.quote(name), shlex.quote(f"{name}.zip")
+    return (
+        f"clar-sweep report {folder}\n"
+        f"clar-sweep report {bundle}  "
+        f"# made by: clar-sweep report {folder} --bundle {bundle}"
+    )
 
 
 @frozen()

@@ -23,7 +23,9 @@ PIXELS_PER_POINT = 1.55
 MOST_TRIALS = 500
 
 
-class _Figure(NamedTuple):
+class Figure(NamedTuple):
+    """A drawing within a page."""
+
     name: str
     caption: str
     svg: Markup
@@ -63,10 +65,10 @@ def report_page(
         names: Of the files that lie beside the page.
     """
     main, aside = (
-        [_figure(drawing) for drawing in drawings if drawing.is_aside == wanted]
+        [figure_of(drawing) for drawing in drawings if drawing.is_aside == wanted]
         for wanted in (False, True)
     )
-    return _environment().get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         sweep=frames.sweep,
         findings=findings,
         sections=findings.sections,
@@ -87,10 +89,11 @@ def report_page(
 
 def index_page(entries: Sequence[IndexEntry]) -> str:
     """The page that links the reports of all runs."""
-    return _environment().get_template("runs.html.j2").render(entries=entries)
+    return template("runs.html.j2").render(entries=entries)
 
 
-def _environment() -> jinja2.Environment:
+def template(name: str) -> jinja2.Template:
+    """A page to be filled in."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis"),
         autoescape=True,
@@ -103,11 +106,12 @@ def _environment() -> jinja2.Environment:
         seconds=lambda value: "–" if pd.isna(value) else f"{value:,.1f}",
         chain=chain_codes,
     )
-    return environment
+    return environment.get_template(name)
 
 
-def _figure(drawing: Drawing) -> _Figure:
-    return _Figure(
+def figure_of(drawing: Drawing) -> Figure:
+    """A drawing as a page shows it."""
+    return Figure(
         name=drawing.name,
         caption=drawing.caption,
         svg=inline_svg(drawing.svg),

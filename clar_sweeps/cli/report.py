@@ -18,10 +18,16 @@ def report_command(
         Path | None,
         typer.Argument(metavar="[RUN]", help="Run folder or bundle; all in ./runs if none."),
     ] = None,
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[B]", help="A second one, to compare with the first cell by cell."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where to; if none, RUN/report, or FILE-report beside a bundle."
+            metavar="DIR",
+            help="Where to; if none, RUN/report, FILE-report beside a bundle, or "
+            "B/report/comparison-with-A.",
         ),
     ] = None,
     bundle: Annotated[
@@ -32,13 +38,17 @@ def report_command(
         ),
     ] = None,
 ) -> int:
-    """Write figures and tables of a run or of all runs, from their records alone."""
+    """Write figures and tables of a run, of all runs, or of two compared; from records alone."""
     if run is None:
         for option, value in (("--out", out), ("--bundle", bundle)):
             if value is not None:
                 raise ConfigError(f"{option}: is for one report; name the run as well")
         return _report_all()
-    return _report(run, out, bundle)
+    if other is None:
+        return _report(run, out, bundle)
+    if bundle is not None:
+        raise ConfigError("--bundle: is for one run; bundle the two one after the other")
+    return _compare(run, other, out)
 
 
 def _report(path: Path, out: Path | None, bundle: Path | None) -> int:
@@ -61,6 +71,20 @@ def _report(path: Path, out: Path | None, bundle: Path | None) -> int:
     with opened(written.path) as run:
         print(write_report(run, folder))
     print(written)
+    return 0
+
+
+def _compare(one: Path, two: Path, out: Path | None) -> int:
+    from analysis.bundle import opened
+    from analysis.comparison.report import comparison_folder, write_comparison
+
+    for path in (one, two):
+        if path.is_dir():
+            run_folder.refuse_stranger(path)
+    if out is None and not two.is_dir():
+        raise ConfigError(f"--out: {two} is no run folder; say where the comparison is to lie")
+    with opened(one) as first, opened(two) as second:
+        print(write_comparison(first, second, out or comparison_folder(first, second)))
     return 0
 
 

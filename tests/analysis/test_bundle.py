@@ -264,6 +264,7 @@ def test_a_fault_within_names_the_bundle_and_leaves_nothing(
     ("arguments", "rule"),
     [
         (("--bundle", "x.zip"), "--bundle: is for one report; name the run as well"),
+        (("a", "b", "--bundle", "x.zip"), "--bundle: is for one run"),
         (("a.zip", "--bundle", "x.zip"), "--bundle: a.zip is no run folder"),
     ],
 )

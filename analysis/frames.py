@@ -187,10 +187,15 @@ def _read(folder: Path, trial: Trial | None = None) -> _Read:
                 f"expected {trial.id}; remove the folder and run again"
             )
     except RecordError as error:
-        return _Read(None, one_line(str(error)))
+        return _Read(None, _within_run(folder, str(error)))
     except OSError as error:
-        return _Read(None, one_line(f"{folder}: cannot be read ({error.strerror})"))
+        return _Read(None, _within_run(folder, f"{folder}: cannot be read ({error.strerror})"))
     return _Read(record._replace(history=sound_rows(record.history, metrics=_METRICS)), "")
+
+
+def _within_run(folder: Path, fault: str) -> str:
+    """A fault with its place in the run: the same line wherever the run lies."""
+    return one_line(fault.removeprefix(f"{folder.parent.parent}/"))
 
 
 def check_record(record: Record) -> None:

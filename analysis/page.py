@@ -28,7 +28,9 @@ PIXELS_PER_POINT = 1.55
 MOST_TRIALS = 500
 
 
-class _Figure(NamedTuple):
+class Figure(NamedTuple):
+    """A drawing within a page."""
+
     name: str
     caption: str
     svg: Markup
@@ -75,10 +77,10 @@ def report_page(
     shown = [section for study in matrices for section in study.sections]
     rows = {str(row["id"]): row for row in findings.trials.rows}
     main, aside = (
-        [_figure(drawing) for drawing in drawings if drawing.is_aside == wanted]
+        [figure_of(drawing) for drawing in drawings if drawing.is_aside == wanted]
         for wanted in (False, True)
     )
-    return environment().get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         sweep=frames.sweep,
         findings=findings,
         sections=findings.sections,
@@ -106,7 +108,7 @@ def report_page(
 
 def index_page(entries: Sequence[IndexEntry]) -> str:
     """The page that links the reports of all runs."""
-    return environment().get_template("runs.html.j2").render(entries=entries)
+    return template("runs.html.j2").render(entries=entries)
 
 
 def _protocols(findings: Findings) -> list[Protocol]:
@@ -118,25 +120,26 @@ def _protocols(findings: Findings) -> list[Protocol]:
 
 
 @cache
-def environment() -> jinja2.Environment:
-    """What finds and fills the templates."""
-    found = jinja2.Environment(
+def template(name: str) -> jinja2.Template:
+    """A page to be filled in."""
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(
+    environment.filters.update(
         percent=lambda value: percent(None if pd.isna(value) else value),
         seconds=lambda value: "–" if pd.isna(value) else f"{value:,.1f}",
         chain=chain_codes,
     )
-    return found
+    return environment.get_template(name)
 
 
-def _figure(drawing: Drawing) -> _Figure:
-    return _Figure(
+def figure_of(drawing: Drawing) -> Figure:
+    """A drawing as a page shows it."""
+    return Figure(
         name=drawing.name,
         caption=drawing.caption,
         svg=inline_svg(drawing.svg),

@@ -135,7 +135,7 @@ def compare(
         for name, value in _fields(config).items():
             paper = expected.get(name)
             if value is not None and paper is not None:
-                found.setdefault(name, []).append((_plain(value), _plain(paper)))
+                found.setdefault(name, []).append((plain_text(value), plain_text(paper)))
     fields = [_difference(name, found[name], study) for name in sorted(found, key=_rank)]
     return Protocol(
         differences=(
@@ -162,11 +162,17 @@ def _papers(config: TrialConfig) -> TrialConfig:
 
 
 def _fields(config: TrialConfig) -> dict[str, Any]:
-    left_out = _OF_THE_PLACE | _NOT_COMPARED | {
+    fields = fields_of(config)
+    return {name: value for name, value in fields.items() if name not in _NOT_COMPARED}
+
+
+def fields_of(config: TrialConfig) -> dict[str, Any]:
+    """Plain values of the fields that can change a result, but for the trial's place in a table."""
+    left_out = _OF_THE_PLACE | {
         name
         for name, field in TrialConfig.model_fields.items()
         if field.json_schema_extra == EXECUTION_ONLY
-    }  # fmt: skip
+    }
     fields = config.model_dump(mode="json", exclude=left_out)
     chances = fields["augment_probability"]
     fields["augment_probability"] = chances[0] if len(set(chances)) == 1 else chances
@@ -183,11 +189,16 @@ def _difference(name: str, values: Sequence[tuple[str, str]], study: Study) -> D
         return None
     papers = dict.fromkeys(paper for _, paper in values)
     in_part = any(ours == paper or ours in allowed for ours, paper in values)
-    words = _WORDS.get(name, name.replace("_", " "))
-    return Difference(name, words, tuple(unlike), " or ".join(papers), in_part)
+    return Difference(name, words_of(name), tuple(unlike), " or ".join(papers), in_part)
 
 
-def _plain(value: Any) -> str:
+def words_of(name: str) -> str:
+    """A field of a config as a reader knows it."""
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def plain_text(value: Any) -> str:
+    """A value of a field as text."""
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.bundle import run_name
 from analysis.cells import cells_frame
 from analysis.cost import find_cost
 from analysis.curves import curves_frame
@@ -36,7 +37,8 @@ from analysis.markdown import Remarks, report_markdown
 from analysis.matrices import matrix_frame
 from analysis.matrix_layout import matrix_layout, scalars_layout
 from analysis.notes import failures_of, notes_of
-from analysis.page import MOST_TRIALS, environment, report_page
+from analysis.page import MOST_TRIALS, report_page, template
+from analysis.parquet import parquet_files
 from analysis.stability import stability_frame
 from analysis.studies import (
     MAIN_METRIC,
@@ -121,7 +123,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         failures=failures[:MOST_FAILURES],
         num_failures=len(failures),
         provenance=[(name, ", ".join(texts)) for name, texts in frames.provenance.items()],
-        command=_command(run, out),
+        command=_command(run_name(run)),
         cost=[row.texts for row in cost.rows],
     )
     contents["report.md"] = report_markdown(
@@ -132,7 +134,9 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         pictures=[drawing.name for drawing in drawings],
         remarks=remarks,
     ).encode()
-    pages = trial_pages(run, frames, islice(everything.trials.rows, MOST_TRIALS), environment())
+    pages = trial_pages(
+        run, frames, islice(everything.trials.rows, MOST_TRIALS), template("trial.html.j2")
+    )
     page = report_page(
         frames,
         findings,
@@ -184,9 +188,14 @@ def _not_shown(findings: Findings) -> list[str]:
     ]
 
 
-def _command(run: Path, out: Path | None) -> str:
-    parts = ["clar-sweep", "report", str(run)]
-    return shlex.join(parts if out is None else [*parts, "--out", str(out)])
+def _command(name: str) -> str:
+    """How to make the report again, the same for a run folder and its bundle wherever they lie."""
+    folder, bundle = shlex.quote(name), shlex.quote(f"{name}.zip")
+    return (
+        f"clar-sweep report {folder}\n"
+        f"clar-sweep report {bundle}  "
+        f"# made by: clar-sweep report {folder} --bundle {bundle}"
+    )
 
 
 @frozen()
@@ -280,7 +289,7 @@ def _beside(
 def _csv_tables(
     frames: RunFrames, findings: Findings, verdicts: Sequence[Verdict]
 ) -> dict[str, bytes]:
-    """CSV files; metrics are fractions there."""
+    """CSV and Parquet files; metrics are fractions there."""
     tables = {"trials.csv": frames.trials, "history.csv": frames.history}
     tables["cells.csv"] = cells_frame(findings.trials)
     matrices = [matrix for section in findings.sections for matrix in section.matrices]
@@ -294,7 +303,7 @@ def _csv_tables(
         tables["learning_curves.csv"] = curves_frame([study.curves for study in findings.labels])
     if verdicts:
         tables["verdicts.csv"] = verdicts_frame(verdicts)
-    return {name: _csv(frame) for name, frame in tables.items()}
+    return {name: csv_bytes(frame) for name, frame in tables.items()} | parquet_files(tables)
 
 
 def _statistics(sections: Sequence[Section]) -> dict[str, pd.DataFrame]:
@@ -307,7 +316,7 @@ def _statistics(sections: Sequence[Section]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
+def csv_bytes(frame: pd.DataFrame) -> bytes:
     """What pandas' `to_csv` writes, in half the time."""
     content = io.BytesIO()
     with io.TextIOWrapper(content, encoding="utf-8", newline="") as text:

@@ -51,6 +51,12 @@ class Settings:
             found = [name for name, texts in values.items() if len(texts.keys() - {"null"}) > 1]
             self._varied.setdefault(group, {}).update(dict.fromkeys(found))
 
+    def take_in(self, other: "Settings") -> None:
+        """Count what another sweep varies as varied here too, and not what tells the two apart."""
+        for group, names in other._varied.items():
+            self._varied.setdefault(group, {}).update(names)
+        self._texts.clear()
+
     def text(self, cell: TrialConfig) -> str:
         """The varied fields that apply to the trials of a cell, with its values."""
         if cell not in self._texts:

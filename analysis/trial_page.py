@@ -1,7 +1,5 @@
 """A page a trial: what it was, how it went, what it cost, and where its numbers come from."""
 
-import re
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +10,7 @@ from analysis.cells import Row
 from analysis.frames import RunFrames
 from analysis.histories import told
 from analysis.line_chart import LineChart, line_chart
+from analysis.run_log import ends_by_trial
 from analysis.wording import chain_codes, chain_words, state_text
 from clar_sweeps.config import TrialConfig, make_trial
 from clar_sweeps.errors import RecordError
@@ -19,10 +18,7 @@ from clar_sweeps.faults import one_line
 from clar_sweeps.records import Record, State, read_record, trial_folder
 
 TRIALS = "trials"  # folder of the pages, in the report's folder
-_LOG = "run.log"
-_LOG_LINES = 20  # shown of each trial
-_LOG_BYTES = 4 * 2**20  # read from the end
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ [A-Z]+ [\w.]+: (\S+) ")
+_MOST_LINES = 20  # of a traceback
 
 
 class Field(NamedTuple):
@@ -50,7 +46,7 @@ def trial_pages(
     run: Path,
     frames: RunFrames,
     rows: Iterable[Row],
-    environment: jinja2.Environment,
+    page: jinja2.Template,
 ) -> dict[str, str]:
     """Pages of trials that have begun, by id.
 
@@ -58,17 +54,16 @@ def trial_pages(
         run: The run folder.
         frames: The same, as frames.
         rows: Of the trials frame; those that are missing have no page.
-        environment: Finds the template.
+        page: To be filled in.
     """
     begun = [row for row in rows if row["state"] != "missing"]
-    logs = _log_ends(run / _LOG, {str(row["name"]) for row in begun})
+    logs = ends_by_trial(run, {str(row["name"]) for row in begun})
     siblings = _siblings(begun)
-    template = environment.get_template("trial.html.j2")
     pages = {}
     for row in begun:
         config = frames.configs[str(row["id"])]
         record = _record(trial_folder(run, make_trial(config)))
-        pages[str(row["id"])] = template.render(
+        pages[str(row["id"])] = page.render(
             sweep=frames.sweep,
             row=row,
             chain=chain_codes(str(row["chain"]).split("+")),
@@ -171,29 +166,5 @@ def _error(row: Row, record: Record | None) -> str:
     """Why a trial failed, with the end of its traceback."""
     error = record.summary.get("error") if record else None
     lines = str(error.get("traceback") or "").splitlines() if isinstance(error, dict) else []
-    shown = [one_line(line) if line.strip() else "" for line in lines[-_LOG_LINES:]]
+    shown = [one_line(line) if line.strip() else "" for line in lines[-_MOST_LINES:]]
     return "\n".join(shown) if shown else str(row["note"] or "")
-
-
-def _log_ends(log: Path, names: set[str]) -> dict[str, list[str]]:
-    """The last lines of a run's log that are of each trial, with what follows without a stamp."""
-    found: dict[str, deque[str]] = {}
-    current: deque[str] | None = None
-    for line in _last_lines(log):
-        stamped = _STAMP.match(line)
-        if stamped or line[:4].isdigit():
-            name = stamped[1] if stamped else ""
-            current = found.setdefault(name, deque(maxlen=_LOG_LINES)) if name in names else None
-        if current is not None:
-            current.append(one_line(line) if line.strip() else "")
-    return {name: list(lines) for name, lines in found.items()}
-
-
-def _last_lines(log: Path) -> list[str]:
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _LOG_BYTES))
-            return file.read().decode(errors="replace").splitlines()
-    except OSError:  # a run without a log, or one that this user may not read
-        return []

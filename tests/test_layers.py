@@ -41,7 +41,7 @@ LAYERS = {
 TORCH_FROM_LAYER = 2.5
 # Below torch: the standard library and these.
 LIGHT = {"pydantic", "pydantic_core", "ruamel", "filelock"}
-ANALYSIS = {"numpy", "pandas", "scipy", "matplotlib", "jinja2", "markupsafe"}
+ANALYSIS = {"numpy", "pandas", "scipy", "matplotlib", "jinja2", "markupsafe", "pyarrow"}
 MODULES = sorted([*(ROOT / "clar_sweeps").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")])
 
 

@@ -28,6 +28,7 @@ from clar_sweeps.records.failures import (
     read_failures,
 )
 from clar_sweeps.records.files import (
+    find_content,
     find_json,
     locked,
     open_itself,
@@ -89,6 +90,7 @@ __all__ = [
     "describe_failure",
     "end_driver",
     "end_live",
+    "find_content",
     "find_json",
     "locked",
     "open_itself",

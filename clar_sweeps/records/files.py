@@ -158,7 +158,7 @@ def find_json(path: Path) -> dict[str, Any] | None:
     Raises:
         RecordError: Unreadable or not an object.
     """
-    content = _content(path)
+    content = find_content(path)
     if content is None:
         return None
     try:
@@ -177,7 +177,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         RecordError: The file is there and cannot be read.
     """
     rows = []
-    for line in (_content(path) or b"").splitlines():
+    for line in (find_content(path) or b"").splitlines():
         try:
             row = _parsed(line)
         except (ValueError, RecursionError):
@@ -200,8 +200,12 @@ def _parsed(content: bytes) -> Any:
         return json.loads(content)
 
 
-def _content(path: Path) -> bytes | None:
-    """What stands in a file; None where there is none."""
+def find_content(path: Path) -> bytes | None:
+    """What stands in a file; None where there is none.
+
+    Raises:
+        RecordError: Something else than a file, or one that cannot be read.
+    """
     try:
         # A run folder may be a stranger's, and a pipe or a device would be read for ever.
         if not stat.S_ISREG(path.stat().st_mode):

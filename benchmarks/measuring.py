@@ -58,13 +58,18 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def num_cores() -> int:
+    """Cores that this process may use, which are fewer than the machine's under `taskset`."""
+    return len(os.sched_getaffinity(0))
+
+
 def machine(packages: Sequence[str]) -> dict[str, str]:
     """What a measurement was made on."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.machine(),
-        "cores": str(os.cpu_count()),
+        "cores": str(num_cores()),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
     }

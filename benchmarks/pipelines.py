@@ -7,13 +7,12 @@ backwards, loss. All train by `Trainer`'s loop, with the same encoder, batch, pr
 a stack has a DataLoader, operations and features of libraries in the place of ours (`stacks`,
 `stack_trainer`). A round is a whole epoch of each; nothing is read ahead of it. "Training alone"
 has its features ready, so that no pipeline is faster. On a machine with a GPU it runs there. Takes
-six minutes on two cores; needs the extra `benchmarks`.
+six minutes on two cores and ten on one (`taskset -c 1`); needs the extra `benchmarks`.
 """
 
 import argparse
 import dataclasses
 import itertools
-import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +27,7 @@ from benchmarks.measuring import (
     Contender,
     Rate,
     machine,
+    num_cores,
     number,
     side_by_side,
     table_of,
@@ -77,9 +77,10 @@ class Case(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The chain, or how many there are."""
+        """The encoder, and the chain or how many there are."""
         one, *others = ("+".join(chain) for chain in self.chains)
-        return f"mean of {len(self.chains)} pairs" if others else one
+        chains = f"mean of {len(self.chains)} pairs" if others else one
+        return f"{self.size.title}: {chains}"
 
 
 class Pipeline(NamedTuple):
@@ -113,17 +114,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=1024 if DEVICE == "cuda" else 64)
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the trainer")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of each DataLoader")
+    parser.add_argument("--threads", type=int, default=num_cores(), help="of the trainer")
+    parser.add_argument("--workers", type=int, default=num_cores(), help="of each DataLoader")
+    parser.add_argument("--only", default="", help="the cases that have this in their name")
     parser.add_argument("--out", type=Path, help="JSON file; the table goes beside it as .md")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # the libraries'
     clips = data.prepare("spoken-digits", condition="medium")
     found: dict[str, dict[str, Rate]] = {}
     threads: dict[str, dict[str, int]] = {}
-    for place, case in enumerate(CASES):
-        name = f"{case.size.title}: {case.title}"
-        print(f"{place + 1} of {len(CASES)}, {name}", flush=True)
+    cases = {case.title: case for case in CASES if options.only in case.title}
+    for place, (name, case) in enumerate(cases.items()):
+        print(f"{place + 1} of {len(cases)}, {name}", flush=True)
         pipelines = build(
             case, clips, batch=options.batch, workers=options.workers, threads=options.threads
         )
@@ -163,10 +165,9 @@ def write(
         title="Pipelines, end to end",
         told=(
             f"Clips of one second a second, two views each, batches of {options.batch}: median "
-            f"(lowest-highest) of {options.rounds} interleaved rounds. {options.threads} threads "
-            f"train, or 1 beside the {options.workers} workers of a DataLoader where a stack is "
-            f"faster so. Goal at the quickstart's "
-            f"width: ours at least {GOAL} times the best stack. {facts}."
+            f"(lowest-highest) of {options.rounds} interleaved rounds. Workers of a DataLoader: "
+            f"{options.workers}; most threads that train: {options.threads}. "
+            f"Goal at the quickstart's width: ours at least {GOAL} times the best stack. {facts}."
         ),
         table=f"{table_of(rows_of(found))}\n\nWho does what:\n\n{table_of(library_rows())}",
     )
@@ -215,14 +216,11 @@ def build(
     found.append(Pipeline(ALONE, training_alone(config, clips), case.steps, threads))
     for pipeline in found:
         pipeline._replace(steps=1).epoch()  # starts workers, compiles loops and fills caches
-    return [
-        _with_best_threads(each) if isinstance(each.trainer, StackTrainer) else each
-        for each in found
-    ]
+    return [_with_best_threads(each) for each in found] if threads > 1 else found
 
 
 def _with_best_threads(pipeline: Pipeline) -> Pipeline:
-    """One thread beside busy workers, or all: what is faster in a short try."""
+    """One thread, which suits some beside busy workers, or all: the faster in a short try."""
     tries = [pipeline._replace(threads=threads) for threads in {1, pipeline.threads}]
 
     def seconds(each: Pipeline) -> float:

@@ -7,7 +7,7 @@ backwards, loss. All train by `Trainer`'s loop, with the same encoder, batch, pr
 a stack has a DataLoader, operations and features of libraries in the place of ours (`stacks`,
 `stack_trainer`). A round is a whole epoch of each; nothing is read ahead of it. "Training alone"
 has its features ready, so that no pipeline is faster. On a machine with a GPU it runs there. Takes
-six minutes on two cores; needs the extra `benchmarks`.
+six minutes on two cores and ten on one (`taskset -c 1`); needs the extra `benchmarks`.
 """
 
 import argparse

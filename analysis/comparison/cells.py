@@ -9,9 +9,8 @@ import pandas as pd
 from scipy.special import stdtr
 
 from analysis.frames import TEST_METRICS, RunFrames, panel_label
-from analysis.holm import holm
 from analysis.settings import Settings
-from analysis.stats import Estimate, estimate, paired_difference
+from analysis.stats import Estimate, estimate, holm, paired_difference
 from clar_sweeps.collector import paused
 from clar_sweeps.config import TrialConfig
 

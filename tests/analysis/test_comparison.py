@@ -17,8 +17,7 @@ from analysis.comparison.protocols import unlike
 from analysis.comparison.report import ComparisonReport, write_comparison
 from analysis.comparison.wording import headlines
 from analysis.frames import load_run
-from analysis.holm import holm
-from analysis.stats import estimate, paired_difference
+from analysis.stats import estimate, holm, paired_difference
 from clar_sweeps.cli import app
 from clar_sweeps.config import Trial
 

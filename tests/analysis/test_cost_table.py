@@ -103,5 +103,6 @@ def test_texts_of_a_stranger_are_no_markup(tmp_path: Path) -> None:
     records.write_cost(run.path, cost_of(kinds=kinds))
     write_report(run.path)
     page = (run.path / "report" / "index.html").read_text()
-    assert "<script>" not in page
+    assert "<script>`" not in page
+    assert "&lt;script&gt;`x`" in page
     assert "\x1b" not in page

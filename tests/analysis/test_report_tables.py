@@ -42,20 +42,26 @@ def headings(report: Report) -> list[str]:
 def test_a_label_run_has_its_files(labels_report: Report) -> None:
     assert {path.name for path in labels_report.files} == {
         "cells.csv",
+        "cells.parquet",
         "history.csv",
+        "history.parquet",
         "index.html",
         "label_table.csv",
+        "label_table.parquet",
         "label_table.pdf",
         "label_table.png",
         "label_table.svg",
         "label_table.tex",
         "learning_curves.csv",
+        "learning_curves.parquet",
         "learning_curves.pdf",
         "learning_curves.png",
         "learning_curves.svg",
         "report.md",
         "trials.csv",
+        "trials.parquet",
         "verdicts.csv",
+        "verdicts.parquet",
     }
 
 

@@ -85,6 +85,7 @@ def test_stdout_has_plan_and_outcome_only(kind: str, request: pytest.FixtureRequ
         r"records: (ray|local)",
         r"to run: 4 trials, and 2 untrained encoders to evaluate",
         r"(\d+ at once|one at a time), 1 CPU each",
+        r"audit: 1 chain keeps all \d+ rules \(.* s\)",
         r"study: 2 done, 2 diverged, in .* s",
         r"log: (ray|local)/run\.log; run with --retry-failed to take up what failed",
         r"next: clar-sweep report (ray|local)",

@@ -8,8 +8,8 @@ SILENT_PEAK = 1e-4
 # Of the samples that are not 0, the share of one sign from which on a waveform counts as rectified.
 # Speech, notes and noise lie between 0.5 and 0.7, whatever the operation.
 ONE_SIGN = 0.98
-# Two ways to the same waveform may round differently: rows that are vocoded together differ by
-# 1e-5, a wrong parameter by more than 1e-3.
+# Of the peak. Two ways to the same waveform may round differently: rows that are vocoded together
+# differ by 1e-5, a wrong parameter by more than 1e-3.
 ROUNDING = 1e-4
 # Repeated draws count where they are more than chance explains, by so many standard deviations: of
 # a million audits one refuses what is sound.

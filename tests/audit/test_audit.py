@@ -18,6 +18,7 @@ from clar_sweeps.audit.levels import (
     mean_levels,
 )
 from clar_sweeps.audit.planned import planned_chains, planned_operations
+from clar_sweeps.audit.replay import is_same
 from clar_sweeps.augment import DEFINITIONS, OPERATIONS
 from clar_sweeps.config import make_trial
 from clar_sweeps.data import Waveforms
@@ -108,6 +109,14 @@ def test_a_sound_below_hearing_beside_the_clip_counts_for_nothing() -> None:
     hiss = 1e-6 * torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
     rows = distances_of(tone, (tone + hiss, tone), coarse_features())
     assert mean_distances([rows]).views_db < 0.1
+
+
+@pytest.mark.parametrize("peak", [1.0, 1e-3])
+def test_waveforms_are_the_same_up_to_rounding_however_quiet(peak: float) -> None:
+    one = peak * torch.sin(torch.arange(3000) / 5).repeat(4, 1)
+    other = one * torch.tensor([1.0, 1 + 1e-6, 1.01, torch.nan])[:, None]
+    assert is_same(one, other).tolist() == [True, True, False, False]
+    assert is_same(0 * one, 0 * one).all()
 
 
 def test_spreads_have_units() -> None:

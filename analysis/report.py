@@ -3,13 +3,11 @@
 Everything is made from records, at any moment of a run; equal records give equal files.
 """
 
-import csv
-import io
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -17,18 +15,9 @@ from analysis.bundle import run_name
 from analysis.cells import cells_frame
 from analysis.cost import find_cost
 from analysis.curves import curves_frame
+from analysis.drawings import drawings_of
 from analysis.effects import effects_frame
-from analysis.figures import (
-    Drawing,
-    draw_curves,
-    draw_effects,
-    draw_gains,
-    draw_input_table,
-    draw_label_table,
-    draw_matrices,
-    draw_stability,
-)
-from analysis.frames import STATES, TEST_METRICS, RunFrames, load_run
+from analysis.frames import STATES, RunFrames, load_run
 from analysis.input_table import input_frame
 from analysis.label_table import label_frame
 from analysis.latex import table_tex
@@ -38,10 +27,8 @@ from analysis.matrices import matrix_frame
 from analysis.matrix_layout import matrix_layout, scalars_layout
 from analysis.notes import failures_of, notes_of
 from analysis.page import MOST_TRIALS, report_page, template
-from analysis.parquet import parquet_files
 from analysis.stability import stability_frame
 from analysis.studies import (
-    MAIN_METRIC,
     Findings,
     InputStudy,
     LabelStudy,
@@ -51,17 +38,17 @@ from analysis.studies import (
     first,
     protocol_of,
 )
+from analysis.table_files import table_files
 from analysis.trial_page import TRIALS, address, trial_pages
 from analysis.verdicts import Verdict, verdicts_frame, verdicts_of
 from analysis.wording import count, states_text
-from clar_sweeps.collector import frozen, paused
+from clar_sweeps.collector import paused
 from clar_sweeps.records import State, write_aside, write_atomically
 
 # In the tables of the page and the Markdown; trials.csv has them all.
 MOST_FAILURES = 100
 # Drawn and shown; a sweep may have hundreds of settings, and the CSV files have them all.
 MOST_STUDIES = 12
-_ROWS_AT_ONCE = 10_000
 
 
 class Report(NamedTuple):
@@ -100,11 +87,11 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     folder = out if out is not None else run / "report"
     everything = find(frames)
     findings = first(everything, MOST_STUDIES)
-    drawings = _drawings(findings)
+    drawings = drawings_of(findings)
     tables = _text_tables(findings)
     counts = {state: int((frames.trials["state"] == state).sum()) for state in STATES}
     verdicts = verdicts_of(findings, protocol_of(frames, findings))
-    contents = _csv_tables(frames, everything, verdicts)
+    contents = _tables(frames, everything, verdicts)
     for drawing in drawings:
         contents[f"{drawing.name}.png"] = drawing.png
         contents[f"{drawing.name}.svg"] = drawing.svg
@@ -198,54 +185,6 @@ def _command(name: str) -> str:
     )
 
 
-@frozen()
-def _drawings(findings: Findings) -> list[Drawing]:
-    """Every figure with the line that says what differs from the paper."""
-    drawings: list[Drawing] = []
-    for matrices in findings.matrices:
-        drawings += _matrix_drawings(matrices)
-    for inputs in findings.inputs:
-        note = str(inputs.protocol)
-        drawings.append(draw_input_table(inputs.table, f"input_table{inputs.ending}", note=note))
-    for labels in findings.labels:
-        note = str(labels.protocol)
-        drawings.append(draw_label_table(labels.table, f"label_table{labels.ending}", note=note))
-        drawings.append(draw_curves(labels.curves, f"learning_curves{labels.ending}", note=note))
-    return drawings
-
-
-def _matrix_drawings(study: MatrixStudy) -> list[Drawing]:
-    """Matrices of each metric with the encoders side by side, and the gains."""
-    drawings = []
-    for metric in TEST_METRICS:
-        chosen = [
-            matrix
-            for section in study.sections
-            for matrix in section.matrices
-            if matrix.metric == metric
-        ]
-        if chosen:
-            drawings.append(
-                draw_matrices(
-                    chosen,
-                    f"matrix_{metric}{study.ending}",
-                    note=str(study.protocol),
-                    is_aside=metric != MAIN_METRIC,
-                )
-            )
-    gains = [(section.panel, section.cells) for section in study.sections]
-    if any(cell.gain.n for _, found in gains for cell in found):
-        drawings.append(draw_gains(gains, f"gain{study.ending}"))
-    effects = [section.effects[0] for section in study.sections if section.effects[0].seeds]
-    if effects:
-        drawings.append(draw_effects(effects, f"effects{study.ending}"))
-    paths = [one.stability for one in study.sections if one.stability is not None]
-    paths = [path for path in paths if len(path.epochs) > 1]
-    if paths:
-        drawings.append(draw_stability(paths, f"rank_stability{study.ending}"))
-    return drawings
-
-
 def _text_tables(findings: Findings) -> list[TextTable]:
     """The tables that stand beside published numbers."""
     return [
@@ -286,24 +225,22 @@ def _beside(
 
 
 @paused()
-def _csv_tables(
-    frames: RunFrames, findings: Findings, verdicts: Sequence[Verdict]
-) -> dict[str, bytes]:
+def _tables(frames: RunFrames, findings: Findings, verdicts: Sequence[Verdict]) -> dict[str, bytes]:
     """CSV and Parquet files; metrics are fractions there."""
-    tables = {"trials.csv": frames.trials, "history.csv": frames.history}
-    tables["cells.csv"] = cells_frame(findings.trials)
+    tables = {"trials": frames.trials, "history": frames.history}
+    tables["cells"] = cells_frame(findings.trials)
     matrices = [matrix for section in findings.sections for matrix in section.matrices]
     if matrices:
-        tables["matrix.csv"] = matrix_frame(matrices)
+        tables["matrix"] = matrix_frame(matrices)
         tables |= _statistics(findings.sections)
     if findings.inputs:
-        tables["input_table.csv"] = input_frame([study.table for study in findings.inputs])
+        tables["input_table"] = input_frame([study.table for study in findings.inputs])
     if findings.labels:
-        tables["label_table.csv"] = label_frame([study.table for study in findings.labels])
-        tables["learning_curves.csv"] = curves_frame([study.curves for study in findings.labels])
+        tables["label_table"] = label_frame([study.table for study in findings.labels])
+        tables["learning_curves"] = curves_frame([study.curves for study in findings.labels])
     if verdicts:
-        tables["verdicts.csv"] = verdicts_frame(verdicts)
-    return {name: csv_bytes(frame) for name, frame in tables.items()} | parquet_files(tables)
+        tables["verdicts"] = verdicts_frame(verdicts)
+    return table_files(tables)
 
 
 def _statistics(sections: Sequence[Section]) -> dict[str, pd.DataFrame]:
@@ -311,26 +248,6 @@ def _statistics(sections: Sequence[Section]) -> dict[str, pd.DataFrame]:
     found = [effects for section in sections for effects in section.effects]
     stability = [section.stability for section in sections if section.stability is not None]
     return {
-        "effects.csv": effects_frame(found),
-        "rank_stability.csv": stability_frame(stability),
+        "effects": effects_frame(found),
+        "rank_stability": stability_frame(stability),
     }
-
-
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """What pandas' `to_csv` writes, in half the time."""
-    content = io.BytesIO()
-    with io.TextIOWrapper(content, encoding="utf-8", newline="") as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(frame.columns)
-        # A part at a time: as Python's numbers, ten thousand trials' epochs take a lot of memory.
-        for start in range(0, len(frame), _ROWS_AT_ONCE):
-            part = frame.iloc[start : start + _ROWS_AT_ONCE]
-            columns = (_values(column) for _, column in part.items())
-            writer.writerows(zip(*columns, strict=True))
-        text.flush()
-        return content.getvalue()
-
-
-def _values(column: "pd.Series[Any]") -> list[Any]:
-    absent = column.isna().tolist()
-    return ["" if no else value for value, no in zip(column.tolist(), absent, strict=True)]

@@ -12,7 +12,7 @@ _PACKAGES = ("clar-sweeps", "torch", "torchaudio", "nnAudio", "audiomentations",
 
 def describe(device: torch.device) -> dict[str, str]:
     """Versions of what computed a trial, the processor it ran on, and the revision of the code."""
-    facts = {"python": platform.python_version(), "platform": platform.platform()}
+    facts = {"python": platform.python_version(), "platform": _platform()}
     for package in _PACKAGES:
         try:
             facts[package] = version(package)
@@ -22,6 +22,12 @@ def describe(device: torch.device) -> dict[str, str]:
     facts["cpu_threads"] = str(torch.get_num_threads())
     facts["git_revision"] = _git_revision()
     return facts
+
+
+def _platform() -> str:
+    """System, machine and C library; a kernel's version changes no number."""
+    library = "".join(platform.libc_ver())
+    return "-".join(filter(None, (platform.system(), platform.machine(), library)))
 
 
 def _device_name(device: torch.device) -> str:

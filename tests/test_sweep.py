@@ -175,12 +175,12 @@ def test_a_field_set_twice_is_named(write: Write) -> None:
         load_sweep(write(text))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "sweeps").rglob("*.yaml")), ids=lambda p: p.name)
 def test_every_sweep_file_that_ships_is_valid_and_opens_with_its_command(path: Path) -> None:
     sweep = load_sweep(path)
     assert sweep.trials
     head = path.read_text(encoding="utf-8").split("\nname:")[0]
-    assert f"clar-sweep run sweeps/{path.name}" in head
+    assert f"clar-sweep run {path.relative_to(ROOT)}" in head
     assert "sweep.schema.json" in head
 
 

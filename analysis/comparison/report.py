@@ -14,7 +14,7 @@ from analysis.comparison.wording import headlines, tiles, unlike_text
 from analysis.figures import Drawing
 from analysis.figures.differences import draw_differences
 from analysis.frames import STATES, TEST_METRICS, RunFrames, load_run
-from analysis.report import csv_bytes
+from analysis.table_files import table_files
 from analysis.wording import count, states_text
 from clar_sweeps.records import write_atomically
 
@@ -72,7 +72,7 @@ def write_comparison(one: Path, two: Path, out: Path) -> ComparisonReport:
         tables=panel_tables(pairs[:_MOST_LINES]),
         command=shlex.join(["clar-sweep", "report", *names, "--out", "DIR"]),
     )
-    contents = {"comparison.csv": csv_bytes(comparison_frame(by_metric))}
+    contents = table_files({"comparison": comparison_frame(by_metric)})
     for drawing in drawings:
         contents[f"{drawing.name}.png"] = drawing.png
         contents[f"{drawing.name}.svg"] = drawing.svg

@@ -1,6 +1,6 @@
 """Draws the paper's figures and tables; computes no result. One kind of figure a file."""
 
-from analysis.figures.colour_bar import Scale, scale_of
+from analysis.figures.colours import Scale, scale_of
 from analysis.figures.curves import draw_curves
 from analysis.figures.drawing import Drawing
 from analysis.figures.effects import draw_effects

@@ -1,23 +1,26 @@
 """Matrices of ordered pairs side by side, as in Figure 4."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures.colour_bar import Scale, draw_colour_bar, scale_of
+from analysis.figures.colours import Scale, scale_of
 from analysis.figures.drawing import (
     FAINT,
     INK,
     QUIET,
     Drawing,
     draw_footnote,
+    draw_title,
     footnote_height,
     footnote_lines,
     render,
     style,
 )
+from analysis.figures.pair_grid import PairGrid, draw_no_mean, draw_value, grid_width, outline
 from analysis.frames import TEST_METRICS
 from analysis.matrices import PairMatrix
 from analysis.wording import (
@@ -27,7 +30,6 @@ from analysis.wording import (
     chain_codes,
     count,
     margin_detail,
-    operation_name,
     paper_matrix_text,
     percent,
     setting_text,
@@ -41,11 +43,8 @@ NO_RESULT = {
     "failed": ("#fde3e1", "xxx", "#f3b5b0", "#b3261e"),
     "diverged": ("#fdebd3", "....", "#eec38b", "#96540a"),
 }
-# Inches.
-CELL_WIDTH, CELL_HEIGHT = 0.80, 0.60
-# Cells between the matrix and its margins.
-GAP = 0.16
-TITLE_WIDTH = 4.9  # inches that a title and the notes take
+
+_RIGHT = 1.75  # inches, of the bar and the names of its levels
 
 
 def draw_matrices(
@@ -66,59 +65,48 @@ def draw_matrices(
 
 
 def _matrices_figure(matrices: Sequence[PairMatrix], note: str) -> Figure:
-    size = len(matrices[0].operations)
-    span = size + 1 + GAP
-    wide, high = span * CELL_WIDTH, span * CELL_HEIGHT
-    left, between, right, top, bottom = 1.25, 0.85, 1.75, 1.42, 0.86
-    step = max(wide, TITLE_WIDTH) + between  # a small matrix is narrower than its title
-    last = left + (len(matrices) - 1) * step
-    width = last + max(wide + right, TITLE_WIDTH + 0.2)
-    lines = footnote_lines(note, width)
-    bottom += footnote_height(lines)
-    height = top + high + bottom
-    figure = Figure(figsize=(width, height), facecolor="white")
+    operations = matrices[0].operations
+    lines = footnote_lines(note, grid_width(len(matrices), operations, right=_RIGHT))
+    grid = PairGrid(len(matrices), operations, right=_RIGHT, bottom=0.86 + footnote_height(lines))
     scale = scale_of(matrices)
-    for number, matrix in enumerate(matrices):
-        x = left + number * step
-        axes = figure.add_axes((x / width, bottom / height, wide / width, high / height))
-        _draw_matrix(axes, matrix, scale, names_rows=number == 0)
-        _draw_title(figure, matrix, x=x / width, y=1 - 0.18 / height, line=0.24 / height)
-        _draw_note(figure, matrix, x=x / width, y=(bottom - 0.2) / height, line=0.19 / height)
+    for place, matrix in enumerate(matrices):
+        _draw_matrix(grid, place, matrix, scale)
+        draw_title(grid.figure, title_text(matrix.panel), _how(matrix), left=grid.lefts[place])
+        grid.draw_notes(place, _notes(matrix))
     if scale is not None:
-        x = last + wide + 0.55
-        tall = size * CELL_HEIGHT
-        low = bottom + high - tall
-        axes = figure.add_axes((x / width, low / height, 0.17 / width, tall / height))
-        draw_colour_bar(figure, axes, matrices, scale)
-    draw_footnote(figure, lines)
-    return figure
+        low, high = scale.reach
+        digits = 0 if high - low > 0.06 else 1
+        bar = grid.draw_bar(scale, lambda tick: f"{100 * tick:.{digits}f}", "%")
+        _mark_levels(grid.figure, bar, _levels(matrices), low=low, high=high)
+    draw_footnote(grid.figure, lines)
+    return grid.figure
 
 
-def _draw_matrix(axes: Axes, matrix: PairMatrix, scale: Scale | None, *, names_rows: bool) -> None:
-    size = len(matrix.operations)
-    span = size + 1 + GAP
-    margin = size + GAP
-    axes.set(xlim=(0, span), ylim=(span, 0), xticks=[], yticks=[])
-    axes.set_axis_off()
+def _draw_matrix(grid: PairGrid, place: int, matrix: PairMatrix, scale: Scale | None) -> None:
+    axes, margin, size = grid.axes[place], grid.margin, len(matrix.operations)
     for i in range(size):
         for j in range(size):
             _draw_cell(axes, matrix, i, j, scale)
-    for i in range(size):
-        _draw_mean(axes, (margin, i), matrix.first.means[i], matrix.first.num_cells[i], size, scale)
-        _draw_mean(
-            axes, (i, margin), matrix.second.means[i], matrix.second.num_cells[i], size, scale
-        )
-    _draw_mean(axes, (margin, margin), matrix.mean, matrix.num_cells, size**2, scale)
+    means = [((margin, i), matrix.first.means[i], matrix.first.num_cells[i], size)
+             for i in range(size)]  # fmt: skip
+    means += [((j, margin), matrix.second.means[j], matrix.second.num_cells[j], size)
+              for j in range(size)]  # fmt: skip
+    means.append(((margin, margin), matrix.mean, matrix.num_cells, size**2))
+    for corner, value, num_cells, of in means:
+        if not num_cells or scale is None:
+            draw_no_mean(axes, corner)
+        else:
+            detail = margin_detail(int(num_cells), of)
+            draw_value(axes, corner, value, percent(value), detail, scale=scale, weight="bold")
     if matrix.best is not None:
-        _outline(axes, matrix.best)
-    _name_sides(axes, matrix, names_rows=names_rows)
+        i, j = matrix.best
+        outline(axes, (j, i), width=2.6)
 
 
 def _draw_cell(axes: Axes, matrix: PairMatrix, i: int, j: int, scale: Scale | None) -> None:
     text, detail = cell_text(matrix, i, j), cell_detail(matrix, i, j)
     if matrix.num_done[i, j] and scale is not None:
-        value = float(matrix.means[i, j])
-        _draw_number(axes, (j, i), text, detail, fill=scale.fill(value), ink=scale.ink(value))
+        draw_value(axes, (j, i), float(matrix.means[i, j]), text, detail, scale=scale)
         return
     fill, hatch, line, ink = NO_RESULT[matrix.states[i][j]]
     axes.add_patch(
@@ -146,131 +134,15 @@ def _draw_cell(axes: Axes, matrix: PairMatrix, i: int, j: int, scale: Scale | No
     )
 
 
-def _draw_mean(
-    axes: Axes,
-    corner: tuple[float, float],
-    value: float,
-    num_cells: int,
-    size: int,
-    scale: Scale | None,
-) -> None:
-    if not num_cells or scale is None:
-        axes.add_patch(
-            Rectangle(corner, 1, 1, facecolor="#f6f7f9", edgecolor="white", linewidth=1.6)
-        )
-        axes.text(corner[0] + 0.5, corner[1] + 0.5, "–", ha="center", va="center", color=QUIET)
-        return
-    _draw_number(
-        axes,
-        corner,
-        percent(value),
-        margin_detail(int(num_cells), size),
-        fill=scale.fill(value),
-        ink=scale.ink(value),
-        weight="bold",
-    )
-
-
-def _draw_number(
-    axes: Axes,
-    corner: tuple[float, float],
-    text: str,
-    detail: str,
-    *,
-    fill: tuple[float, float, float, float],
-    ink: str,
-    weight: str = "normal",
-) -> None:
-    x, y = corner
-    axes.add_patch(Rectangle(corner, 1, 1, facecolor=fill, edgecolor="white", linewidth=1.6))
-    axes.text(
-        x + 0.5,
-        y + (0.38 if detail else 0.5),
-        text,
-        ha="center",
-        va="center",
-        fontsize=11,
-        color=ink,
-        weight=weight,
-    )
-    if detail:
-        lines = detail.replace(" · ", "\n")
-        axes.text(
-            x + 0.5,
-            y + 0.72,
-            lines,
-            ha="center",
-            va="center",
-            fontsize=6.5 if "\n" not in lines else 5.6,
-            color=ink,
-            linespacing=1.0,
-        )
-
-
-def _outline(axes: Axes, place: tuple[int, int]) -> None:
-    i, j = place
-    for colour, width in (("white", 5.0), (INK, 2.6)):
-        axes.add_patch(
-            Rectangle(
-                (j, i),
-                1,
-                1,
-                fill=False,
-                edgecolor=colour,
-                linewidth=width,
-                joinstyle="miter",
-                clip_on=False,
-                zorder=4,
-            )
-        )
-
-
-def _name_sides(axes: Axes, matrix: PairMatrix, *, names_rows: bool) -> None:
-    size, margin = len(matrix.operations), len(matrix.operations) + GAP
-    for place, code in enumerate(matrix.operations):
-        name = operation_name(code)
-        axes.text(place + 0.5, -0.56, code, ha="center", va="center", weight="bold")
-        axes.text(
-            place + 0.5,
-            -0.22,
-            name,
-            ha="center",
-            va="center",
-            fontsize=6.6,
-            color=QUIET,
-        )
-        if names_rows:
-            axes.text(-0.14, place + 0.38, code, ha="right", va="center", weight="bold")
-            axes.text(-0.14, place + 0.70, name, ha="right", va="center", fontsize=6.6, color=QUIET)
-        else:
-            axes.text(-0.12, place + 0.5, code, ha="right", va="center", weight="bold", fontsize=8)
-    axes.text(margin + 0.5, -0.39, "mean", ha="center", va="center", color=QUIET)
-    axes.text(-0.14, margin + 0.5, "mean", ha="right", va="center", color=QUIET)
-    axes.text(size / 2, -1.0, "second augmentation", ha="center", va="center", fontsize=9.5)
-    if names_rows:
-        axes.text(
-            -1.22,
-            size / 2,
-            "first augmentation",
-            ha="center",
-            va="center",
-            rotation=90,
-            fontsize=9.5,
-        )
-
-
-def _draw_title(figure: Figure, matrix: PairMatrix, *, x: float, y: float, line: float) -> None:
-    title = title_text(matrix.panel)
+def _how(matrix: PairMatrix) -> str:
     seeds = count(len(matrix.seeds), "seed") if matrix.seeds else "no result yet"
-    how = (
+    return (
         f"{setting_text(matrix.panel)}test top-1 (%), {METRIC_NAMES[matrix.metric]} · "
         f"{count(matrix.panel.epochs, 'epoch')} · {seeds}"
     )
-    figure.text(x, y, title, ha="left", va="top", fontsize=12, weight="bold")
-    figure.text(x, y - line, how, ha="left", va="top", fontsize=9, color=QUIET)
 
 
-def _draw_note(figure: Figure, matrix: PairMatrix, *, x: float, y: float, line: float) -> None:
+def _notes(matrix: PairMatrix) -> list[str]:
     size = len(matrix.operations)
     untrained = (
         f"Untrained encoder {percent(matrix.untrained.mean)}"
@@ -289,5 +161,38 @@ def _draw_note(figure: Figure, matrix: PairMatrix, *, x: float, y: float, line: 
         notes[1] += f" Outlined: {codes}, the highest on validation."
     if matrix.metric == TEST_METRICS[0]:
         notes.append(f"{paper_matrix_text(matrix.panel.encoder)}.")
-    for number, note in enumerate(notes):
-        figure.text(x, y - number * line, note, ha="left", va="top", fontsize=8, color=QUIET)
+    return notes
+
+
+def _levels(matrices: Sequence[PairMatrix]) -> list[tuple[float, str]]:
+    """Levels to mark on the colour bar: each untrained encoder, and chance."""
+    levels = []
+    for matrix in matrices:
+        if matrix.untrained.n:
+            which = f"{matrix.panel.encoder[-2]}-D " if len(matrices) > 1 else ""
+            text = f"{which}untrained\n{percent(matrix.untrained.mean)}"
+            levels.append((matrix.untrained.mean, text))
+    if matrices[0].chance is not None:
+        levels.append((matrices[0].chance, f"chance\n{percent(matrices[0].chance)}"))
+    return sorted(levels, reverse=True)
+
+
+def _mark_levels(
+    figure: Figure, axes: Axes, levels: Sequence[tuple[float, str]], *, low: float, high: float
+) -> None:
+    """Label levels beside the bar, apart from each other; those below it get an arrow."""
+    # Two lines of text are 0.26 inches high, whatever the height of the bar.
+    bar = axes.get_position().height * figure.get_figheight()
+    step = (high - low) * 0.28 / bar
+    above = math.inf
+    for value, text in levels:
+        inside = low <= value <= high
+        place = min(value if inside else low, above - step)
+        above = place
+        if inside:
+            axes.plot([0, 1], [value, value], color="white", linewidth=2.6, solid_capstyle="butt")
+            axes.plot([0, 1], [value, value], color=INK, linewidth=1.2, solid_capstyle="butt")
+            axes.plot([1.05, 1.7], [value, place], color=INK, linewidth=0.8, clip_on=False)
+        else:
+            text = f"↓ {text}"
+        axes.text(1.9, place, text, ha="left", va="center", fontsize=7.5, linespacing=1.1)

@@ -15,8 +15,6 @@ from clar_sweeps import provenance
 def result_of(campaign: Campaign) -> dict[str, Any]:
     """All that the rounds came to, as plain data."""
     rounds = [each for copy in campaign.copies for each in copy.rounds]
-    described = provenance.describe(torch.device("cpu"))
-    described.pop("platform")  # a kernel's name says nothing of the result
     return {
         "seed": campaign.seed,
         "rounds": len(rounds),
@@ -25,7 +23,7 @@ def result_of(campaign: Campaign) -> dict[str, Any]:
         "max_retries": MAX_RETRIES,
         "hang_timeout_minutes": HANG_TIMEOUT_MINUTES,
         "cores": os.cpu_count(),
-        "provenance": described,
+        "provenance": provenance.describe(torch.device("cpu")),
         "kinds": table_of(rounds),
         "copies": [copy.row() for copy in campaign.copies],
         "each": [each.row() for each in rounds],

@@ -1,7 +1,9 @@
 """The program itself: its commands, and what becomes of a fault in one."""
 
+import atexit
 import errno
 import functools
+import gc
 import importlib.metadata
 import signal
 import sys
@@ -45,6 +47,8 @@ def _program(
 def main() -> None:
     """Entry point of the console script."""
     signal.signal(signal.SIGTERM, _terminate)
+    # Else the interpreter searches all of torch and Ray for cycles before it ends, for two seconds.
+    atexit.register(gc.freeze)
     app()
 
 

@@ -34,7 +34,8 @@ def report_command(
         Path | None,
         typer.Option(
             metavar="FILE.zip",
-            help="Pack the run's records as well: report FILE.zip gives the same report elsewhere.",
+            help="Pack the run's records as well: report FILE.zip gives the same report elsewhere. "
+            "Errors of failed trials and the log's end are in it, with their host names and paths.",
         ),
     ] = None,
 ) -> int:

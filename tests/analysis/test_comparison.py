@@ -233,7 +233,8 @@ def test_a_comparison_of_pairs_has_a_matrix_a_table_and_its_files(one: Run, two:
     assert f"comparison: {folder / 'comparison.html'}" in result.stdout
     assert "A and B also differ in width (8 against 16)." in result.stdout
     assert sorted(path.name for path in folder.iterdir()) == [
-        "comparison.csv", "comparison.html", "comparison.md", "differences.png", "differences.svg",
+        "comparison.csv", "comparison.html", "comparison.md", "comparison.parquet",
+        "differences.png", "differences.svg",
     ]  # fmt: skip
     texts = svg_texts(folder / "differences.svg")
     assert {"+10.1", "−9.9", "0.0", "test top-1 of two minus one, points"} <= set(texts)
@@ -255,6 +256,9 @@ def test_the_csv_file_has_all_metrics_as_fractions(one: Run, two: Run, tmp_path:
     assert fd["a"] == pytest.approx(np.mean(ONE["FD"]) - 0.05)
     assert fd["difference"] == pytest.approx(np.mean(TWO["FD"]) - np.mean(ONE["FD"]))
     assert fd["num_shared"] == 3
+    typed = pd.read_parquet(tmp_path / "out" / "comparison.parquet")
+    assert list(typed.columns) == list(frame.columns)
+    assert typed["difference"].tolist() == frame["difference"].tolist()
 
 
 def test_tables_of_labelled_shares_are_compared_by_method_and_share(tmp_path: Path) -> None:

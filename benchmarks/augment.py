@@ -216,7 +216,9 @@ ON_CLIP: dict[str, dict[str, OnClip]] = {
         ),
         "WN": _by_audiomentations("AddGaussianSNR", min_snr_db=0.0, max_snr_db=19.0),
         "MN": _by_audiomentations("AddColorNoise", min_snr_db=0.0, max_snr_db=19.0),
-        "TM": _by_audiomentations("TimeMask", min_band_part=0.0, max_band_part=0.5),
+        "TM": _by_audiomentations(
+            "TimeMask", min_band_part=0.0, max_band_part=1 / 8, fade_duration=0.0
+        ),
         "TS": _by_audiomentations("Shift", min_shift=-0.5, max_shift=0.5, fade_duration=0.0),
     },
     "audiomentations (signalsmith)": {

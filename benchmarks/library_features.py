@@ -48,7 +48,8 @@ class TorchaudioFeatures(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         spectrum = torch.view_as_real(self.stft(waveforms))
         real, imaginary = spectrum[:, self.rows].unbind(3)
-        return _stack(real, imaginary, self.mel(spectrum.square().sum(3)))
+        squares = spectrum.square()
+        return _stack(real, imaginary, self.mel(squares[..., 0] + squares[..., 1]))
 
 
 def _stack(real: Tensor, imaginary: Tensor, mel: Tensor) -> Tensor:

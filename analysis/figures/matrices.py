@@ -87,17 +87,12 @@ def _draw_matrix(grid: PairGrid, place: int, matrix: PairMatrix, scale: Scale | 
     for i in range(size):
         for j in range(size):
             _draw_cell(axes, matrix, i, j, scale)
-    means = [((margin, i), matrix.first.means[i], matrix.first.num_cells[i], size)
-             for i in range(size)]  # fmt: skip
-    means += [((j, margin), matrix.second.means[j], matrix.second.num_cells[j], size)
-              for j in range(size)]  # fmt: skip
-    means.append(((margin, margin), matrix.mean, matrix.num_cells, size**2))
-    for corner, value, num_cells, of in means:
-        if not num_cells or scale is None:
-            draw_no_mean(axes, corner)
-        else:
-            detail = margin_detail(int(num_cells), of)
-            draw_value(axes, corner, value, percent(value), detail, scale=scale, weight="bold")
+    for i in range(size):
+        _draw_mean(axes, (margin, i), matrix.first.means[i], matrix.first.num_cells[i], size, scale)
+        _draw_mean(
+            axes, (i, margin), matrix.second.means[i], matrix.second.num_cells[i], size, scale
+        )
+    _draw_mean(axes, (margin, margin), matrix.mean, matrix.num_cells, size**2, scale)
     if matrix.best is not None:
         i, j = matrix.best
         outline(axes, (j, i), width=2.6)
@@ -132,6 +127,21 @@ def _draw_cell(axes: Axes, matrix: PairMatrix, i: int, j: int, scale: Scale | No
         linespacing=1.15,
         bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.2},
     )
+
+
+def _draw_mean(
+    axes: Axes,
+    corner: tuple[float, float],
+    value: float,
+    num_cells: int,
+    size: int,
+    scale: Scale | None,
+) -> None:
+    if not num_cells or scale is None:
+        draw_no_mean(axes, corner)
+        return
+    detail = margin_detail(int(num_cells), size)
+    draw_value(axes, corner, value, percent(value), detail, scale=scale, weight="bold")
 
 
 def _how(matrix: PairMatrix) -> str:

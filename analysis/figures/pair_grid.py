@@ -1,6 +1,7 @@
 """What all matrices of ordered pairs share: their places on a figure, cells, names and the bar."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -87,8 +88,8 @@ class PairGrid:
         size, margin = len(self.operations), self.margin
         axes.set(xlim=(0, margin + 1), ylim=(margin + 1, 0), xticks=[], yticks=[])
         axes.set_axis_off()
-        middle = {"ha": "center", "va": "center"}
-        beside = {"ha": "right", "va": "center"}
+        middle: dict[str, Any] = {"ha": "center", "va": "center"}
+        beside: dict[str, Any] = {"ha": "right", "va": "center"}
         for place, code in enumerate(self.operations):
             name = operation_name(code)
             axes.text(place + 0.5, -0.56, code, weight="bold", **middle)

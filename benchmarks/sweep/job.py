@@ -78,10 +78,11 @@ def clar_sweep(*arguments: str) -> list[str]:
 def prepare(job: Job) -> float:
     """Prepare the datasets; gives the seconds of whole commands."""
     configs = [trial.config for trial in job.trials]
-    datasets = dict.fromkeys((config.dataset, config.condition) for config in configs)
+    datasets = dict.fromkeys((each.dataset, each.condition, each.folder) for each in configs)
     started = time.monotonic()
-    for dataset, condition in datasets:
+    for dataset, condition, folder in datasets:
         options = ["--condition", condition] if condition else []
+        options += ["--folder", folder] if folder else []
         command = clar_sweep("data", "prepare", dataset, *options)
         subprocess.run(command, check=True, env=job.environment, capture_output=True)
     return time.monotonic() - started
@@ -92,7 +93,7 @@ def warm_up(job: Job, folder: Path) -> None:
     names = dict.fromkeys(name for trial in job.trials for name in trial.config.augment)
     longest = max(job.trials, key=lambda trial: trial.config.epochs).config
     fields = longest.model_dump(mode="json", exclude={"augment_probability"})
-    config = parse_config({**fields, "augment": list(names), "epochs": 1})
+    config = parse_config({**fields, "augment": list(names), "epochs": 1, "warmup_epochs": 0})
     assert isinstance(config, TrialConfig), config
     orders = write_orders(job._replace(trials=(make_trial(config),)), folder)
     command = [sys.executable, "-m", "benchmarks.sweep.one", str(orders), "0"]

@@ -52,7 +52,7 @@ def parts_of(timeline: Timeline, *, slots: int) -> dict[str, float]:
     evaluation = sum(span.evaluation for span in spans)
     return {
         "imports and plan": timeline.opened - timeline.began,
-        "look at the data": timeline.ray_began - timeline.opened,
+        "data and audit": timeline.ray_began - timeline.opened,
         "Ray's start": timeline.ray_ready - timeline.ray_began,
         "start of the first process": first - timeline.ray_ready,
         "trainers built": prepared / slots,

@@ -90,8 +90,8 @@ def audit_chains(
 ) -> Audit:
     """Draw clips of each dataset through all operations and chains of trials, on the CPU.
 
-    Clips and draws are those that begin the first epoch of the first trial's seed, by the code that
-    trains.
+    By the code that trains, on the clips with which the first epoch of the first trial's seed
+    begins, and from that epoch's random streams.
 
     Args:
         trials: Their datasets are prepared.
@@ -109,12 +109,14 @@ def audit_chains(
     seed = trials[0].config.seed if trials else 0
     planned = planned_chains(trials)
     total = len(planned) + len(planned_operations(list(planned)))
-    features = None if num_clips is None else coarse_features()
+    coarse = coarse_features()
     counts: dict[str, int] = {}
     found: list[Audited[Any, Any]] = []
     for clips, chains in groupby(planned, key=lambda chain: chain.clips):
         batches = _batches(clips, seed=seed, num_clips=num_clips)
         counts[clips.title] = sum(map(len, batches))
+        is_told = num_clips is not None and batches[0].shape[1] > coarse.window_length
+        features = coarse if is_told else None
         with _one_thread():
             for audited in _audit(list(chains), planned, batches, seed=seed, features=features):
                 found.append(audited)
@@ -149,7 +151,7 @@ def _audit(
 ) -> Iterator[Audited[Any, Any]]:
     """Audit chains of one dataset, after their operations."""
     for operation in planned_operations(chains):
-        facts = examine_operation(operation, batches, seed=seed)
+        facts = examine_operation(operation, batches, seed=seed, with_spreads=features is not None)
         users = [chain for chain in chains if operation.is_part_of(chain)]
         yield Audited(operation, sum(num_trials[chain] for chain in users), facts, *_judged(facts))
     for chain in chains:

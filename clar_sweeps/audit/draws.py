@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -72,14 +72,25 @@ class Spread(NamedTuple):
         return f"{self.name} {numbers[0]} to {numbers[1]}{unit} (median {numbers[2]})"
 
 
-class Drawn(NamedTuple):
-    """Parameters of NUM_DRAWN clips, drawn as training does."""
+Column = list[Hashable]
 
-    first: tuple[Tensor, ...]
-    second: tuple[Tensor, ...]  # the other view
-    next_epoch: tuple[Tensor, ...]
-    next_seed: tuple[Tensor, ...]
-    again: tuple[Tensor, ...]  # the first once more
+
+class Parameter(NamedTuple):
+    """One parameter of NUM_DRAWN clips."""
+
+    name: str
+    column: Column  # equal entries are equal draws
+    values: Tensor | None  # (NUM_DRAWN,); None of what is no single number a clip
+
+
+class Drawn(NamedTuple):
+    """Parameters, drawn as training does."""
+
+    first: tuple[Parameter, ...]
+    second: tuple[Parameter, ...]  # the other view
+    next_epoch: tuple[Parameter, ...]
+    next_seed: tuple[Parameter, ...]
+    again: tuple[Parameter, ...]  # the first once more
 
 
 def draw(operation: Operation, *, time: int, seed: int) -> Drawn:
@@ -91,8 +102,14 @@ def draw(operation: Operation, *, time: int, seed: int) -> Drawn:
         seed: The trial's.
     """
 
-    def sample(generator: torch.Generator) -> tuple[Tensor, ...]:
-        return operation.sample(batch=NUM_DRAWN, time=time, generator=generator)
+    def sample(generator: torch.Generator) -> tuple[Parameter, ...]:
+        drawn = operation.sample(batch=NUM_DRAWN, time=time, generator=generator)
+        names = getattr(drawn, "_fields", None) or map(str, range(len(drawn)))
+        # Noise is told by its hash: of long clips five draws would fill the memory.
+        return tuple(
+            Parameter(name, _column(values), None if values.ndim > 1 else values)
+            for name, values in zip(names, drawn, strict=True)
+        )
 
     generator = rng.generator(seed, "augment", 0)
     return Drawn(
@@ -110,7 +127,7 @@ def judge_draws(drawn: Drawn) -> Draws:
     One that is noise may repeat while the others do not.
     """
     first, second, epoch, seed, again = (_columns(each) for each in drawn)
-    whole_or_wide = [0, *(i + 1 for i, each in enumerate(drawn.first) if each.ndim > 1)]
+    whole_or_wide = [0, *(i + 1 for i, each in enumerate(drawn.first) if each.values is None)]
     return Draws(
         same_for_all_share=max(_most_common_share(first[i]) for i in whole_or_wide),
         repeated_in_batch_share=max(map(_repeated, first, epoch)),
@@ -121,14 +138,14 @@ def judge_draws(drawn: Drawn) -> Draws:
     )
 
 
-Column = list[Hashable]
+def _column(values: Tensor) -> Column:
+    # 0 is added, for -0 and 0 are the same draw.
+    return [hash(row.add(0).numpy().tobytes()) for row in values]
 
 
-def _columns(parameters: Sequence[Tensor]) -> list[Column]:
-    """A column of all parameters together, then one each; equal entries are equal draws."""
-    each: list[Column] = [
-        [hash(row.numpy().tobytes()) for row in values.contiguous()] for values in parameters
-    ]
+def _columns(parameters: Sequence[Parameter]) -> list[Column]:
+    """A column of all parameters together, then one each."""
+    each = [parameter.column for parameter in parameters]
     together: Column = list(zip(*each, strict=True))
     return [together, *each]
 
@@ -177,18 +194,17 @@ def _beyond(share: float, chance: float, margin: float) -> float:
 def spreads_of(drawn: Drawn, *, sample_rate: int) -> tuple[Spread, ...]:
     """How each parameter spread over all that was drawn, once each."""
     distinct = drawn.first, drawn.second, drawn.next_epoch, drawn.next_seed
-    names = getattr(drawn.first, "_fields", None) or map(str, range(len(drawn.first)))
-    together = (torch.cat(each) for each in zip(*distinct, strict=True))
-    return tuple(_spreads(zip(names, together, strict=True), sample_rate))
+    return tuple(_spread(each, sample_rate) for each in zip(*distinct, strict=True))
 
 
-def _spreads(named: Iterator[tuple[str, Tensor]], sample_rate: int) -> Iterator[Spread]:
-    for name, values in named:
-        (_, column) = _columns([values])
-        counts = len(set(column)), len(column)
-        if values.ndim > 1 or name in _INDICES:
-            yield Spread(name, "", *counts, None, None, None)
-            continue
-        numbers = values.double() / (sample_rate if name in _IN_SAMPLES else 1)
-        three = (float(number) for number in (numbers.min(), numbers.median(), numbers.max()))
-        yield Spread(name, _UNITS.get(name, ""), *counts, *three)
+def _spread(times: Sequence[Parameter], sample_rate: int) -> Spread:
+    """Of one parameter, drawn several times."""
+    name = times[0].name
+    column = [entry for each in times for entry in each.column]
+    counts = len(set(column)), len(column)
+    drawn = [each.values for each in times if each.values is not None]
+    if not drawn or name in _INDICES:
+        return Spread(name, "", *counts, None, None, None)
+    numbers = torch.cat(drawn).double() / (sample_rate if name in _IN_SAMPLES else 1)
+    three = (float(number) for number in (numbers.min(), numbers.median(), numbers.max()))
+    return Spread(name, _UNITS.get(name, ""), *counts, *three)

@@ -38,7 +38,8 @@ class PlannedChain(NamedTuple):
         chances = list(dict.fromkeys(self.probabilities))
         marks = [] if chances == [1.0] else ["p " + "/".join(f"{each:g}" for each in chances)]
         marks += ["authors' code"] if self.definition == "released" else []
-        return [*marks, "audiomentations"] if self.backend == "audiomentations" else marks
+        marks += ["audiomentations"] if self.backend == "audiomentations" else []
+        return marks if self.is_contrastive else [*marks, "one view"]
 
     def build(self) -> Chain:
         """The chain, as a trainer builds it."""

@@ -7,6 +7,7 @@ others take of the CPUs meanwhile is told apart, for it may be over when the run
 
 import contextlib
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -97,7 +98,8 @@ def _at_work(duties: Sequence[Duty]) -> Iterator[list[Connection]]:
         for duty in duties:
             ours, theirs = spawn.Pipe()
             process = spawn.Process(target=work, args=(theirs, duty), daemon=True)
-            process.start()
+            with _deaf_to_ctrl_c():
+                process.start()
             theirs.close()  # so that the end of the process is heard
             pipes.append(ours)
             processes.append(process)
@@ -107,6 +109,16 @@ def _at_work(duties: Sequence[Duty]) -> Iterator[list[Connection]]:
             process.kill()
         for process in processes:
             process.join()
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started within never hears it: Ctrl-C is for the process that asked."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _gather(

@@ -3,30 +3,10 @@
 from collections.abc import Sequence
 
 from clar_sweeps.config import Trial, TrialConfig
-from clar_sweeps.watching.estimate import COSTLY
+from clar_sweeps.watching.estimate import COST_FIELDS, COSTLY
 
 # Those whose values say by themselves what they are of.
 _PLAIN = ("dataset", "condition", "folder", "method", "encoder")
-_NAMED = (
-    "label_fraction",
-    "label_subset",
-    "unlabelled",
-    "supervised_budget",
-    "clar_head",
-    "width",
-    "features",
-    "stem",
-    "batch_size",
-    "augment_definition",
-    "augment_backend",
-    "optimizer",
-    "precision",
-    "recompute",
-    "evaluate_on",
-    "epochs",
-    "eval_every",
-    "checkpoint_every",
-)
 _OTHER_OPERATIONS = "other operations"
 
 
@@ -50,7 +30,7 @@ def _differing(configs: Sequence[TrialConfig]) -> list[str]:
     """Fields with several values; where one does not apply, another field tells the two apart."""
     return [
         name
-        for name in (*_PLAIN, *_NAMED)
+        for name in COST_FIELDS
         if len({getattr(config, name) for config in configs} - {None}) > 1
     ]
 

@@ -44,7 +44,7 @@ class Times(NamedTuple):
 
 
 def time_part(part: Part, scratch: Path) -> Times:
-    """Time a part as often as fits into about three seconds, and at least once.
+    """Time a part as often as fits into a few seconds, and at least once.
 
     Args:
         part: Of a trial.

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import logging
 import os
-import signal
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -43,7 +42,6 @@ class Duty(NamedTuple):
 
 def work(pipe: Connection, duty: Duty) -> None:
     """Body of a process: times its parts, and repeats them until it is ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
     logging.getLogger("clar_sweeps").addHandler(logging.NullHandler())  # a run's log tells it
     os.nice(duty.niceness)
     gpus = duty.slots.gpus

@@ -19,7 +19,7 @@ from clar_sweeps.cli.entry import stdout_console
 from clar_sweeps.cli.execution import Manner, check_ray, find_slots
 from clar_sweeps.cli.options import Plan
 from clar_sweeps.config import Trial
-from clar_sweeps.errors import ConfigError, RunLockedError
+from clar_sweeps.errors import ConfigError
 from clar_sweeps.records import trial_folder
 from clar_sweeps.records.cost import COST, Cost, write_cost
 from clar_sweeps.tuning.slots import Slots, share_processes
@@ -52,11 +52,6 @@ def calibrate(plan: Plan, work: run_folder.Work, manner: Manner) -> Cost | None:
         print("nothing is to be run, so nothing was timed")
         return None
     check_ray(manner)
-    run_folder.refuse_other_folder(plan.run)
-    if plan.run.exists() and run_folder.is_driven(plan.run):
-        raise RunLockedError(
-            f"{plan.run}: a run works in it, and would be timed along; wait for it"
-        )
     slots = find_slots(manner._replace(address=None), work.to_run)
     assert slots is not None  # of this machine
     if slots.ranks > 1:
@@ -64,9 +59,11 @@ def calibrate(plan: Plan, work: run_folder.Work, manner: Manner) -> Cost | None:
             f"--calibrate: a trial has {slots.ranks} ranks, and only trials of one process can be "
             "timed; drop it, or set ranks_per_trial and gpus_per_trial to at most 1"
         )
-    cost, slowdown = _measure(plan.run, work.to_run, slots, manner)
-    write_cost(plan.run, cost)
-    _show(plan, cost, manner)
+    with run_folder.held(plan.run):  # a run in it would be timed along
+        cost, slowdown = _measure(plan.run, work.to_run, slots, manner)
+        write_cost(plan.run, cost)
+    left = sum(_share_left(plan.run, trial) * cost.seconds[trial.id] for trial in work.to_run)
+    _show(plan, cost, manner, slot_hours=left / 3600)
     if slowdown > _NOTEWORTHY:
         print(_others(slowdown, cost), flush=True)
     return cost
@@ -86,9 +83,8 @@ def _measure(
     logging.getLogger("clar_sweeps").addHandler(logging.NullHandler())
     makeups = make_up(trials)
     parts = list(dict.fromkeys(part for made in makeups.values() for part in made.parts))
-    run.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(prefix=".calibration-", dir=run) as scratch,
+        tempfile.TemporaryDirectory(prefix=run_folder.SCRATCH, dir=run) as scratch,
         _progress(console, num_parts=len(parts), slots=slots.num) as tell,
     ):
         measured = measure(
@@ -132,9 +128,9 @@ def _progress(
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
-def _show(plan: Plan, cost: Cost, manner: Manner) -> None:
+def _show(plan: Plan, cost: Cost, manner: Manner, *, slot_hours: float) -> None:
     stdout_console().print(_table(cost))
-    print(f"{plan.sweep.name}: {cost.slot_seconds / 3600:.3g} slot-hours")
+    print(f"{plan.sweep.name}: {slot_hours:.3g} slot-hours to go")
     if cost.wall_seconds is None:
         print(
             f"on the cluster at {manner.address}: as many hours over its slots, if its machines "

@@ -163,18 +163,19 @@ def _several(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def keep_cost(plan: Plan, work: run_folder.Work, *, seconds: float) -> None:
+def keep_cost(plan: Plan, work: run_folder.Work, *, slots: int, seconds: float) -> None:
     """Enter what a run took beside what was predicted of it; a damaged prediction is told of.
 
     Args:
         plan: The sweep and its run folder.
         work: As it was before the run.
+        slots: Trials at once.
         seconds: That the run took.
     """
     states = run_folder.find_work(plan.sweep, plan.run).states
     ended = [trial.id for trial in work.to_run if states[trial.id] in get_args(EndState)]
     try:
-        add_command(plan.run, seconds=seconds, ended=ended)
+        add_command(plan.run, seconds=seconds, slots=slots, ended=ended)
     except RecordError as error:
         print(error)
 

@@ -101,7 +101,8 @@ def run_command(
             execute(plan, work, manner, presence=presence, console=console) if work.to_run else None
         )
         seconds = time.monotonic() - started
-        keep_cost(plan, work, seconds=seconds)
+        if schedule is not None:
+            keep_cost(plan, work, slots=schedule.slots.num, seconds=seconds)
         return show_outcome(plan, schedule, seconds=seconds)
 
 

@@ -27,7 +27,9 @@ class Command(NamedTuple):
     """What one `clar-sweep run` took."""
 
     seconds: Seconds
-    trials: Count  # that ended, untrained encoders included
+    slots: Count  # trials at once
+    trials: Count  # predicted ones that ended, untrained encoders included
+    others: Count  # that ended too
 
 
 class Cost(NamedTuple):
@@ -53,11 +55,17 @@ class Cost(NamedTuple):
 
     @property
     def measured_wall_seconds(self) -> float | None:
-        """What the run took; None until the commands have ended all trials of the prediction."""
-        ended = sum(command.trials for command in self.commands)
-        if ended != len(self.seconds):
-            return None
-        return sum(command.seconds for command in self.commands)
+        """What the run took; None until the commands have ended all trials of the prediction.
+
+        And where they did other work besides, or had other slots: that is not what was predicted.
+        """
+        is_like = all(not one.others and one.slots == self.slots for one in self.commands)
+        return sum(one.seconds for one in self.commands) if self.is_over and is_like else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the commands have ended all trials of the prediction."""
+        return sum(command.trials for command in self.commands) == len(self.seconds)
 
 
 def write_cost(run: Path, cost: Cost) -> None:
@@ -88,13 +96,14 @@ def read_cost(run: Path) -> Cost | None:
     return cost
 
 
-def add_command(run: Path, *, seconds: float, ended: Iterable[str]) -> None:
-    """Enter what a `run` took beside the prediction of it, if there is one.
+def add_command(run: Path, *, seconds: float, slots: int, ended: Iterable[str]) -> None:
+    """Enter what a `run` took beside the prediction of it, if there is one that is not over.
 
     Args:
         run: The run folder.
         seconds: Of the command.
-        ended: Ids of the trials that it brought to an end; others than predicted do not count.
+        slots: Trials at once.
+        ended: Ids of the trials that it brought to an end.
 
     Raises:
         RecordError: The prediction is damaged.
@@ -102,7 +111,9 @@ def add_command(run: Path, *, seconds: float, ended: Iterable[str]) -> None:
         OSError: Not writable.
     """
     cost = read_cost(run)
-    if cost is None:
+    if cost is None or cost.is_over:
         return
-    command = Command(seconds, len(cost.seconds.keys() & set(ended)))
+    all_ended = set(ended)
+    predicted = cost.seconds.keys() & all_ended
+    command = Command(seconds, slots, len(predicted), len(all_ended - predicted))
     write_cost(run, cost._replace(commands=(*cost.commands, command)))

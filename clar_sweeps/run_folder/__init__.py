@@ -1,9 +1,10 @@
 """The run folder as a whole: its plan, what is left to do, and who works in it."""
 
 from clar_sweeps.run_folder.holding import (
+    SCRATCH,
+    held,
     is_driven,
     opened,
-    refuse_other_folder,
     withdraw_stops,
 )
 from clar_sweeps.run_folder.plan import (
@@ -18,15 +19,16 @@ from clar_sweeps.run_folder.refusals import refuse_links, refuse_other_clips
 
 __all__ = [
     "PLAN",
+    "SCRATCH",
     "Work",
     "find_work",
+    "held",
     "is_driven",
     "newest_run",
     "opened",
     "read_plan",
     "refuse_links",
     "refuse_other_clips",
-    "refuse_other_folder",
     "refuse_stranger",
     "withdraw_stops",
 ]

@@ -1,5 +1,6 @@
 """Who works in a run folder: one process at a time, which leaves the plan in it."""
 
+import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,9 @@ _OURS = {
     records.COST,  # of `plan --calibrate`
 }
 
+# How the names of folders begin that `plan --calibrate` writes to.
+SCRATCH = ".calibration-"
+
 # `status` and `stop` hold the lock for an instant when they ask whether a process works here.
 _LOCK_TIMEOUT_SECONDS = 1.0
 
@@ -38,7 +42,21 @@ def opened(run: Path, sweep: Sweep) -> Iterator[Presence]:
         RecordError: A file, another sweep, or something else is in its place.
         OSError: The folder cannot be written.
     """
-    refuse_other_folder(run)
+    with held(run), Presence(run) as presence:
+        records.write_json(run / PLAN, plan_to_json(_with_earlier_seeds(sweep, run)))
+        yield presence
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Hold the run folder for one process, rid of what killed ones have left.
+
+    Raises:
+        RunLockedError: Another process holds it.
+        RecordError: A file, or something else, is in its place.
+        OSError: The folder cannot be written.
+    """
+    _refuse_other_folder(run)
     with records.locked(run, timeout_seconds=_LOCK_TIMEOUT_SECONDS) as acquired:
         if not acquired or _lives_elsewhere(run):
             raise RunLockedError(
@@ -46,12 +64,12 @@ def opened(run: Path, sweep: Sweep) -> Iterator[Presence]:
                 f"'clar-sweep stop {run}'"
             )
         records.remove_leftovers(run)
-        with Presence(run) as presence:
-            records.write_json(run / PLAN, plan_to_json(_with_earlier_seeds(sweep, run)))
-            yield presence
+        for scratch in run.glob(f"{SCRATCH}*"):
+            shutil.rmtree(scratch, ignore_errors=True)
+        yield
 
 
-def refuse_other_folder(run: Path) -> None:
+def _refuse_other_folder(run: Path) -> None:
     """Make sure that a folder is of a run, or empty, or absent.
 
     Raises:

@@ -10,19 +10,30 @@ from clar_sweeps.config import Trial
 Kind = tuple[object, ...]
 
 # Trials with equal values of these take about as long.
-_COST_FIELDS = (
+COST_FIELDS = (
     "dataset",
+    "condition",
+    "folder",
     "method",
+    "encoder",
     "label_fraction",
+    "label_subset",
     "unlabelled",
     "supervised_budget",
-    "encoder",
+    "clar_head",
     "width",
     "features",
+    "stem",
     "batch_size",
+    "augment_definition",
     "augment_backend",
+    "optimizer",
+    "precision",
+    "recompute",
+    "evaluate_on",
     "epochs",
     "eval_every",
+    "checkpoint_every",
 )
 # Operations by the phase vocoder; all others cost next to nothing.
 COSTLY = {"PS", "TST", "TSR"}
@@ -196,4 +207,4 @@ def time_to_end(running: Sequence[float], waiting: Sequence[float], *, slots: in
 def kind_of(trial: Trial) -> Kind:
     """What a trial's time depends on."""
     costly = sorted(operation for operation in trial.config.augment if operation in COSTLY)
-    return (*(getattr(trial.config, name) for name in _COST_FIELDS), *costly)
+    return (*(getattr(trial.config, name) for name in COST_FIELDS), *costly)

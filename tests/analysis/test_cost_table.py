@@ -56,7 +56,7 @@ def test_the_report_sets_the_prediction_beside_the_records(tmp_path: Path) -> No
     run.done(TRIALS[0], test=0.5)
     run.done(TRIALS[1], test=0.4)
     run.failed(TRIALS[2])
-    records.write_cost(run.path, cost_of(commands=(Command(33.0, 4),)))
+    records.write_cost(run.path, cost_of(commands=(Command(33.0, slots=2, trials=4, others=0),)))
     write_report(run.path)
     told = (run.path / "report" / "report.md").read_text()
     table = told[told.index("## Cost: predicted and measured") :].split("\n\n")[1]

@@ -1,5 +1,6 @@
 """Sound chains are let through, and measured."""
 
+from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
 
@@ -10,6 +11,7 @@ from tiny import tiny_config
 
 from clar_sweeps.audit import RULES, Audit, notes, num_refusing, plain, refusals
 from clar_sweeps.audit.draws import draw, judge_draws, spreads_of
+from clar_sweeps.audit.examining import examine_operation
 from clar_sweeps.audit.levels import (
     coarse_features,
     distances_of,
@@ -17,7 +19,7 @@ from clar_sweeps.audit.levels import (
     mean_distances,
     mean_levels,
 )
-from clar_sweeps.audit.planned import planned_chains, planned_operations
+from clar_sweeps.audit.planned import ClipsOf, PlannedChain, planned_chains, planned_operations
 from clar_sweeps.audit.replay import is_same
 from clar_sweeps.augment import DEFINITIONS, OPERATIONS
 from clar_sweeps.config import make_trial
@@ -147,6 +149,22 @@ def test_the_coin_of_the_authors_time_mask_is_told(audit_of: AuditOf) -> None:
     audit = audit_of(["TM"], augment_definition="released")
     (line,) = [line for line in notes(audit) if "often idle" in line]
     assert line.startswith("TM, authors' code of spoken-digits clean: often idle: it leaves ")
+
+
+def test_no_seed_refuses_the_coin_of_the_authors_time_mask_on_a_few_clips() -> None:
+    clips = ClipsOf("esc10")
+    (mask,) = planned_operations([PlannedChain(clips, ("TM",), (1.0,), "released")])
+    batch = 0.1 * torch.randn(8, 1000, generator=torch.Generator().manual_seed(0))
+    for seed in range(300):
+        facts = examine_operation(mask, [batch], seed=seed, with_spreads=False)
+        assert facts.levels.unchanged_share < 0.9
+        assert facts.spreads == ()
+
+
+def test_silence_is_one_draw_whatever_the_sign_of_its_zeros() -> None:
+    drawn = draw(OPERATIONS["TM"], time=4000, seed=0)
+    fill = next(each for each in drawn.first if each.values is None)
+    assert 0.3 < max(Counter(fill.column).values()) / len(fill.column) < 0.7
 
 
 def test_order_that_matters_little_is_told(audit_of: AuditOf) -> None:

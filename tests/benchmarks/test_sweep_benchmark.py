@@ -51,7 +51,7 @@ def test_parts_of_a_run_have_the_known_seconds() -> None:
     assert parts_of(RUN, slots=2) == pytest.approx(
         {
             "imports and plan": 1.0,
-            "look at the data": 0.5,
+            "data and audit": 0.5,
             "Ray's start": 4.5,
             "start of the first process": 3.0,
             "trainers built": 0.875,  # 0.5, 0.25 and 1.0 of one slot

@@ -36,7 +36,7 @@ def test_a_prediction_without_wall_time_survives_too(tmp_path: Path) -> None:
 
 def test_there_may_be_none(tmp_path: Path) -> None:
     assert records.read_cost(tmp_path) is None
-    records.add_command(tmp_path, seconds=3.0, ended=[FIRST])
+    records.add_command(tmp_path, seconds=3.0, slots=2, ended=[FIRST])
     assert not list(tmp_path.iterdir())
 
 
@@ -64,12 +64,34 @@ def test_the_wall_time_is_known_when_the_commands_have_ended_all_that_was_predic
     tmp_path: Path,
 ) -> None:
     records.write_cost(tmp_path, COST)
-    records.add_command(tmp_path, seconds=30.0, ended=[THIRD, FIRST, "f" * 12])
+    records.add_command(tmp_path, seconds=30.0, slots=2, ended=[THIRD, FIRST])
     partly = records.read_cost(tmp_path)
     assert partly is not None
-    assert partly.commands == (Command(30.0, 2),)
+    assert partly.commands == (Command(30.0, slots=2, trials=2, others=0),)
     assert partly.measured_wall_seconds is None
-    records.add_command(tmp_path, seconds=45.0, ended=[SECOND])
+    records.add_command(tmp_path, seconds=45.0, slots=2, ended=[SECOND])
     wholly = records.read_cost(tmp_path)
     assert wholly is not None
     assert wholly.measured_wall_seconds == 75.0
+
+
+def test_what_runs_after_the_end_of_what_was_predicted_is_not_added(tmp_path: Path) -> None:
+    records.write_cost(tmp_path, COST)
+    records.add_command(tmp_path, seconds=75.0, slots=2, ended=[FIRST, SECOND, THIRD])
+    records.add_command(tmp_path, seconds=140.0, slots=2, ended=["f" * 12])  # another seed
+    after = records.read_cost(tmp_path)
+    assert after is not None
+    assert after.measured_wall_seconds == 75.0
+
+
+@pytest.mark.parametrize(("slots", "others"), [(1, []), (2, ["f" * 12])])
+def test_a_run_of_other_slots_or_of_more_trials_is_no_measurement(
+    tmp_path: Path, slots: int, others: list[str]
+) -> None:
+    records.write_cost(tmp_path, COST)
+    ended = [FIRST, SECOND, THIRD, *others]
+    records.add_command(tmp_path, seconds=75.0, slots=slots, ended=ended)
+    after = records.read_cost(tmp_path)
+    assert after is not None
+    assert after.is_over
+    assert after.measured_wall_seconds is None

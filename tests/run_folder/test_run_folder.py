@@ -97,6 +97,16 @@ def test_who_only_looks_whether_a_run_is_driven_keeps_nobody_out(
     looking.join()
 
 
+def test_what_a_killed_calibration_left_goes_when_the_folder_is_held(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    scratch = tmp_path / f"{run_folder.SCRATCH}abcd" / "0"
+    scratch.mkdir(parents=True)
+    (scratch / "checkpoint.pt").touch()
+    with run_folder.held(tmp_path):
+        assert not scratch.parent.exists()
+
+
 def test_the_newest_plan_is_the_newest_run(sweep: Sweep, tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="holds no run; start one with 'clar-sweep run FILE'"):
         run_folder.newest_run(tmp_path)

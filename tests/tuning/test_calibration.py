@@ -125,3 +125,15 @@ def test_a_run_goes_on_past_a_damaged_prediction(desk: Desk, sweep: str) -> None
     assert trained.returncode == 0, trained.stderr
     (line,) = [line for line in trained.stdout.splitlines() if "cost.json" in line]
     assert line.endswith("is not readable JSON; remove it and run again")
+
+
+def test_a_folder_that_another_process_works_in_is_not_timed(
+    make_desk: Callable[[str], Desk],
+) -> None:
+    desk = make_desk("driven")
+    file = desk.write_sweep("chains", TWO_CHAINS)
+    with records.locked(desk.folder / "busy", timeout_seconds=1.0):
+        refused = desk.clar_sweep("plan", file, "--run-dir", "busy", "--calibrate")
+    assert refused.returncode == 2
+    assert "busy: another process works in it" in refused.stderr
+    assert refused.stderr.count("\n") == 1

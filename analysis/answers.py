@@ -6,11 +6,9 @@ import numpy as np
 
 from analysis.effects import Effects
 from analysis.stability import RankStability
-from analysis.stats import FEWEST_SEEDS, Contrasts
+from analysis.stats import FEWEST_SEEDS, LEVEL, Contrasts
 from analysis.wording import chain_codes, count, percent, points_text
 
-# Of Holm-corrected p-values: all sentences of a kind are wrong together in one run of twenty.
-SURE = 0.05
 _MOST_NAMED = 6
 
 
@@ -38,18 +36,25 @@ def _best(found: Effects) -> Iterator[str]:
     name = chain_codes(list(dict.fromkeys(chosen)))
     if winner.corrected.n >= FEWEST_SEEDS:
         value = f"{percent(winner.corrected.mean)}% ± {percent(winner.corrected.half_width)}"
-        cells = count(len(found.operations) ** 2, "cell")
+        cells = count(found.num_candidates, "cell")
         yield (
             f"Free of the luck of being chosen among {cells}, the pair chosen on validation has "
             f"{value} on test; {name} itself has {percent(winner.naive.mean)}%."
         )
-    rivals = found.not_told_from_best
     if winner.may_be_best is not None:
-        named = _named([chain_codes(list(dict.fromkeys(pair))) for pair in rivals])
-        many = f"{count(len(rivals), 'other cell')} may be as good" + (
-            f": {named}" if named else ""
-        )
-        yield f"{many}." if rivals else "No other cell may be as good."
+        yield _rivals(found, name, is_among=bool(winner.may_be_best[winner.cell]))
+
+
+def _rivals(found: Effects, name: str, *, is_among: bool) -> str:
+    rivals = found.not_told_from_best
+    named = _named([chain_codes(list(dict.fromkeys(pair))) for pair in rivals])
+    if not is_among:
+        return f"On test {name} is told from the best cell, which may be {named}."
+    told = f"{count(len(rivals), 'other cell')} may be as good: {named}."
+    if not rivals:
+        told = "No other cell may be as good."
+    missing = len(found.operations) ** 2 - found.num_candidates
+    return f"{told} {count(missing, 'cell')} without a result not counted." if missing else told
 
 
 def _main(found: Effects) -> Iterator[str]:
@@ -60,13 +65,17 @@ def _main(found: Effects) -> Iterator[str]:
         ]
         if told:
             yield f"Applied {side}, against the mean of all cells: {', '.join(told)} points."
-    if not len(_sure(found.main.first)) and not len(_sure(found.main.second)):
+    if not _num_tested(found.main.first) and not _num_tested(found.main.second):
+        yield "Operations cannot be compared yet: fewer than two seeds have a result in all cells."
+    elif not len(_sure(found.main.first)) and not len(_sure(found.main.second)):
         yield "No operation is told from the mean of all cells."
 
 
 def _order(found: Effects) -> str:
-    effects, pairs = found.order.effects, len(found.order.first)
-    places = _sure(effects)
+    effects = found.order.effects
+    pairs, places = _num_tested(effects), _sure(effects)
+    if not pairs:
+        return "Orders cannot be compared yet: fewer than two seeds have both of a pair."
     if not len(places):
         return f"The order of no pair of operations is told from chance ({pairs} compared)."
     told = []
@@ -95,20 +104,26 @@ def _interactions(found: Effects) -> Iterator[str]:
         yield f"Beyond what their operations do by themselves: {_named(told)} points."
 
 
+def _num_tested(contrasts: Contrasts) -> int:
+    return int(np.isfinite(contrasts.p).sum())
+
+
 def _sure(contrasts: Contrasts) -> Sequence[int]:
     """Places that are told from none, the largest difference first."""
     p, mean = contrasts.p_holm.ravel(), contrasts.mean.ravel()
-    places = np.flatnonzero(p < SURE)
+    places = np.flatnonzero(p < LEVEL)
     ranked: list[int] = places[np.argsort(-np.abs(mean[places]), kind="stable")].tolist()
     return ranked
 
 
 def _stability(found: RankStability) -> str:
-    last = found.epochs[-1]
+    last, before = found.epochs[-1], found.epochs[-2]
+    if not np.isfinite(found.mean.mean[-1]):
+        return f"At epoch {last} the cells do not differ, so that there is no ranking."
     if found.stable_from is None or found.stable_from == last:
         return (
-            f"The ranking of the cells changes until the end: before epoch {last} Kendall's tau "
-            f"with it is below {found.threshold:g}."
+            f"The ranking of the cells changes until the end: at epoch {before} Kendall's tau with "
+            f"that of epoch {last} is {found.mean.mean[-2]:.2f}."
         )
     return (
         f"From epoch {found.stable_from} of {last} on the ranking of the cells is that of the end "

@@ -12,7 +12,13 @@ from analysis.cells import Cell
 from analysis.curves import Evaluations
 from analysis.input_table import Column, InputRow, InputTable
 from analysis.label_table import LabelTable
-from analysis.protocol import Difference, place_differences
+from analysis.protocol import (
+    Difference,
+    operation_differences,
+    place_differences,
+    row_differences,
+    share_differences,
+)
 from analysis.stats import Estimate, estimate, paired_difference
 from analysis.studies import LabelStudy, Section
 from analysis.wording import ENCODER_NAMES, percent, points_text, share_text
@@ -72,10 +78,12 @@ def pair_claims(sections: Sequence[Section]) -> Iterator[Finding]:
         yield _against(
             "on average the 1-D encoder does better", "1-D", "2-D",
             seed_means(one), seed_means(two), [*one, *two], place="section 4",
+            places=operation_differences(sections[0].matrices[0].operations),
         )  # fmt: skip
         yield _against(
             "the 2-D encoder has the highest cell", "2-D", "1-D",
             seed_maxima(two), seed_maxima(one), [*one, *two], place="section 4",
+            places=operation_differences(sections[0].matrices[0].operations),
         )  # fmt: skip
 
 
@@ -93,11 +101,15 @@ def _pairs_over_singles(section: Section, name: str) -> Finding:
     return _against(
         f"pairs do better than operations alone, {name}", "pairs", "alone",
         seed_means(pairs), seed_means(singles), section.cells, place="section 4",
+        places=operation_differences(section.matrices[0].operations),
     )  # fmt: skip
 
 
 def _leaders(section: Section, name: str, leaders: Sequence[str]) -> Finding:
-    """Means of the cells with an operation, first or second, of leaders against the others."""
+    """Whether the least of the leaders is above the best other operation.
+
+    Each by the mean of the cells that have it, first or second.
+    """
     operations = section.matrices[0].operations
     scores = {
         operation: seed_means(
@@ -107,15 +119,18 @@ def _leaders(section: Section, name: str, leaders: Sequence[str]) -> Finding:
     }
     others = [operation for operation in operations if operation not in leaders]
     seeds = sorted(set.intersection(*(set(values) for values in scores.values())))
-
-    def mean(chosen: Sequence[str], seed: int) -> float:
-        return math.fsum(scores[operation][seed] for operation in chosen) / len(chosen)
-
-    contrast = estimate([mean(leaders, seed) - mean(others, seed) for seed in seeds])
+    contrast = estimate(
+        [
+            min(scores[operation][seed] for operation in leaders)
+            - max(scores[operation][seed] for operation in others)
+            for seed in seeds
+        ]
+    )
     ranked = sorted(operations, key=lambda operation: -_mean(scores[operation])) if seeds else []
     told = f"here {', '.join(ranked[: len(leaders)])} lead" if ranked else ""
     claim = f"{', '.join(leaders)} are the best operations, {name}"
-    return Finding("section 4", claim, contrast, told, section.cells)
+    places = operation_differences(operations)
+    return Finding("section 4", claim, contrast, told, section.cells, places)
 
 
 def input_claims(table: InputTable) -> Iterator[Finding]:
@@ -126,19 +141,24 @@ def input_claims(table: InputTable) -> Iterator[Finding]:
 
 def _dataset_claims(table: InputTable, place: int, column: Column) -> Iterator[Finding]:
     duel = next((duel for duel in table.duels if duel.column == column), None)
-    cells = [cell for row in table.rows if (cell := row.entries[place].cell) is not None]
+    rows = [row for row in table.rows if row.entries[place].cell is not None]
+    cells = [cell for row in rows if (cell := row.entries[place].cell) is not None]
+    # The best of some rows is not the best of all: until each has a result there is none.
+    is_whole = all(cell.valid.n for cell in cells)
+    unlike = row_differences([(row.encoder, row.chain) for row in rows])
     if duel is not None and duel.difference is not None:
-        told = f"2-D less 1-D: {points_text(duel.difference.mean)}"
+        contrast = duel.difference if is_whole else estimate([])
+        told = f"2-D less 1-D: {points_text(contrast.mean)}" if contrast.n else ""
         claim = f"2-D input does better than 1-D on {column.label}"
-        yield Finding("section 5", claim, duel.difference, told, cells)
+        yield Finding("section 5", claim, contrast, told, cells, unlike)
     fade_mask = _cell(table.rows, ("FD", "TM"), place)
     with_shift = _cell(table.rows, ("FD", "TM", "TS"), place)
-    rivals = [cell for cell in cells if cell is not fade_mask and cell.valid.n]
-    if fade_mask is not None and rivals:
+    rivals = [cell for cell in cells if cell is not fade_mask]
+    if fade_mask is not None and rivals and is_whole:
         best = max(rivals, key=lambda cell: cell.valid.mean)
         yield _against(
             f"2-D with FD → TM does best on {column.label}", "FD → TM", "best other",
-            fade_mask.by_seed, best.by_seed, cells, place="section 5",
+            fade_mask.by_seed, best.by_seed, cells, place="section 5", places=unlike,
         )  # fmt: skip
     if fade_mask is not None and with_shift is not None:
         yield _against(
@@ -199,7 +219,8 @@ def _loses_less(study: LabelStudy, at: _At) -> Iterator[Finding]:
     told = f"CLAR loses {percent(_mean(clar))} points, supervised {percent(_mean(supervised))}"
     claim = f"from {share_text(most)} to {share_text(fewest)} of the labels CLAR loses less"
     contrast = paired_difference(supervised, clar)
-    yield Finding("section 6.1", claim, contrast, told, cells, _places(study.table))
+    places = [*_places(study.table), *share_differences(most, fewest)]
+    yield Finding("section 6.1", claim, contrast, told, cells, places)
 
 
 def _below_at_fewest(study: LabelStudy, at: _At) -> Iterator[Finding]:

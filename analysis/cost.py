@@ -44,7 +44,8 @@ def find_cost(run: Path, trials: Iterable[Trial]) -> CostFound:
     try:
         cost = read_cost(run)
     except RecordError as error:
-        return CostFound([], one_line(str(error)))
+        # With its place in the run: the same line wherever the run lies.
+        return CostFound([], one_line(str(error).removeprefix(f"{run}/")))
     return CostFound(cost_rows(cost, measured_seconds(run, trials)) if cost else [], "")
 
 

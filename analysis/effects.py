@@ -58,6 +58,11 @@ class Effects(NamedTuple):
         return None if self.winner is None else self._pair(self.winner.cell)
 
     @property
+    def num_candidates(self) -> int:
+        """How many cells have a result, of which the best is looked for."""
+        return int((self.cells.n > 0).sum())
+
+    @property
     def not_told_from_best(self) -> tuple[tuple[str, str], ...]:
         """The other cells that may be the best one; empty where that needs more seeds."""
         if self.winner is None or self.winner.may_be_best is None:

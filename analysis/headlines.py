@@ -117,7 +117,7 @@ def _told_apart(one: str, two: str, difference: Estimate) -> str:
         points = f"{percent(abs(difference.mean))} points"
         return f"{leads} lies {points} above {trails} at the one seed that both have"
     points = f"{percent(abs(difference.mean))} ± {percent(difference.half_width)} points"
-    if abs(difference.mean) > difference.half_width:
+    if difference.is_told:
         return f"{leads} leads {trails} by {points}"
     told_apart = f"which {difference.n} seeds do not tell apart"
     return f"{leads} lies {points} above {trails}, {told_apart}"

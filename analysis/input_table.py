@@ -20,9 +20,9 @@ from analysis.frames import dataset_label
 from analysis.published import (
     PAPER_DATASETS,
     PaperDataset,
-    chains_of_table_1,
     input_fraction,
     paper_dataset,
+    rows_of_table_1,
 )
 from analysis.settings import Nesting, includes
 from analysis.stats import Estimate, estimate, paired_difference
@@ -139,7 +139,7 @@ def _beside_paper(column: Column, clips: Mapping[str, Sequence[Clips]]) -> Colum
 
 def _chains(found: Iterable[Cell]) -> list[tuple[str, ...]]:
     """Chains in the paper's order, then the others as the sweep names them."""
-    order = chains_of_table_1()
+    order = list(dict.fromkeys(chain for _, chain in rows_of_table_1()))
     chains = dict.fromkeys(cell.chain for cell in found)
     return sorted(chains, key=lambda chain: order.index(chain) if chain in order else len(order))
 

@@ -24,7 +24,6 @@ from analysis.wording import (
 # Steps of the scale that the script colours cells by.
 _STEPS = 64
 # Steps of a scale that spans nothing still differ.
-_ONE = (0.0, 1.0)
 
 
 class CellView(NamedTuple):
@@ -91,8 +90,7 @@ def palette(sections: Sequence[Section]) -> Palette | None:
     scale = scale_of(shown) if shown else None
     if scale is None:
         return None
-    low, high = float(scale.span.vmin or _ONE[0]), float(scale.span.vmax or _ONE[1])
-    values = np.linspace(low, high, _STEPS).tolist()
+    values = np.linspace(*scale.reach, _STEPS).tolist()
     return Palette(tuple(map(scale.hex, values)), tuple(map(scale.ink, values)))
 
 

@@ -5,12 +5,17 @@ that names only its place in the table resolves to.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from analysis.clips import Clips, shortfalls
 from analysis.frames import Study, dataset_label
-from analysis.published import PAPER_DATASETS, PaperDataset, paper_dataset
+from analysis.published import (
+    PAPER_DATASETS,
+    PaperDataset,
+    paper_dataset,
+    rows_of_table_1,
+)
 from clar_sweeps.config import EXECUTION_ONLY, TrialConfig
 
 # The dataset has a column, these have a row or a panel: their places are compared apart.
@@ -223,9 +228,10 @@ def _datasets(configs: Sequence[TrialConfig], study: Study) -> list[Difference]:
     for config in configs:
         # Figure 4, Table 2 and Figure 5 are of one dataset, Table 1 has a column each.
         paper = paper_dataset(config.dataset) if study == "inputs" else _SC10
-        if paper is not None and PAPER_DATASETS.get(config.dataset) != paper.name:
+        name = paper.name if paper is not None else "one of the paper's six"
+        if paper is None or PAPER_DATASETS.get(config.dataset) != paper.name:
             label = dataset_label(config.dataset, config.condition, config.folder)
-            others.setdefault(paper.name, {})[label] = None
+            others.setdefault(name, {})[label] = None
     return [
         Difference("dataset", "dataset", tuple(labels), name, in_part=False)
         for name, labels in others.items()
@@ -265,3 +271,22 @@ def operation_differences(operations: Sequence[str]) -> list[Difference]:
         return []
     ours, paper = " ".join(operations), " ".join(_OPERATIONS)
     return [Difference("augment", "operations", (ours,), paper, in_part=False)]
+
+
+def row_differences(rows: Collection[tuple[str, tuple[str, ...]]]) -> list[Difference]:
+    """How the encoders and chains of a column differ from those of Table 1."""
+    papers = rows_of_table_1()
+    shared = len(set(rows) & set(papers))
+    if shared == len(rows) == len(papers):
+        return []
+    others = f" and {len(rows) - shared} more" if len(rows) > shared else ""
+    ours, paper = f"{shared} of the paper's{others}", f"the {len(papers)} of Table 1"
+    return [Difference("rows", "rows", (ours,), paper, in_part=False)]
+
+
+def share_differences(most: float, fewest: float) -> list[Difference]:
+    """How the ends of a study of labels differ from those of section 6."""
+    if (most, fewest) == (1.0, 0.01):
+        return []
+    ours = f"{100 * most:g}% to {100 * fewest:g}%"
+    return [Difference("label_fraction", "labels", (ours,), "100% to 1%", in_part=False)]

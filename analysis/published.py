@@ -119,7 +119,10 @@ def matrix_scalar(encoder: str, name: str) -> float | None:
     return published_fraction(PAPER, "Figure 4", _ENCODERS[encoder], name)
 
 
-def chains_of_table_1() -> list[tuple[str, ...]]:
-    """The paper's chains, in the order of its rows."""
+def rows_of_table_1() -> list[tuple[str, tuple[str, ...]]]:
+    """The paper's encoders and chains, in the order of its rows."""
     rows = [row for source, table, row, _ in _fractions() if (source, table) == (PAPER, "Table 1")]
-    return list(dict.fromkeys(tuple(row.partition(" ")[2].split("+")) for row in rows))
+    named = {name: encoder for encoder, name in _ENCODERS.items()}
+    return list(
+        dict.fromkeys((named[row.split()[0]], tuple(row.split()[1].split("+"))) for row in rows)
+    )

@@ -91,7 +91,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     tables = _text_tables(findings)
     counts = {state: int((frames.trials["state"] == state).sum()) for state in STATES}
     verdicts = verdicts_of(findings, protocol_of(frames, findings))
-    contents = _tables(frames, everything, verdicts)
+    contents = _tables(frames, everything, verdicts_of(everything, protocol_of(frames, everything)))
     for drawing in drawings:
         contents[f"{drawing.name}.png"] = drawing.png
         contents[f"{drawing.name}.svg"] = drawing.svg
@@ -161,7 +161,7 @@ def _write_pages(folder: Path, pages: Mapping[str, str]) -> None:
     for trial, page in pages.items():
         path = folder / address(trial)
         write_aside(path, page.encode(), sync=False).replace(path)
-    for path in place.glob("*.html"):
+    for path in place.glob(f"{'[0-9a-f]' * 12}.html"):  # no page of somebody else's
         if path.stem not in pages:
             path.unlink()
 

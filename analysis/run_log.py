@@ -1,6 +1,7 @@
 """The end of a run's log: what reports show of it, and bundles hold."""
 
 import re
+import stat
 from collections import deque
 from pathlib import Path
 
@@ -13,9 +14,15 @@ _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ [A-Z]+ [\w.]+: (
 
 
 def end_of(run: Path) -> bytes:
-    """The last bytes of a run's log; none without a log, or where this user may not read it."""
+    """The last bytes of a run's log; none without a log, or where this user may not read it.
+
+    Nor where it is a link or no file: a run folder may be a stranger's.
+    """
+    path = run / LOG
     try:
-        with (run / LOG).open("rb") as file:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return b""
+        with path.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _MOST_BYTES))
             return file.read()
     except OSError:

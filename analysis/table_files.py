@@ -50,14 +50,17 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     import pyarrow as pa
     from pyarrow.parquet import write_table
 
-    try:
+    def written(frame: pd.DataFrame) -> bytes:
+        content = io.BytesIO()
         table = pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        table = pa.Table.from_pandas(_with_texts(frame), preserve_index=False)
-    content = io.BytesIO()
-    # Without pandas' notes on itself: they name its version.
-    write_table(table.replace_schema_metadata(None), content)
-    return content.getvalue()
+        # Without pandas' notes on itself: they name its version.
+        write_table(table.replace_schema_metadata(None), content)
+        return content.getvalue()
+
+    try:
+        return written(frame)
+    except (pa.ArrowException, OverflowError):
+        return written(_with_texts(frame))
 
 
 def _with_texts(frame: pd.DataFrame) -> pd.DataFrame:

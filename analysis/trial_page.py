@@ -1,10 +1,11 @@
 """A page a trial: what it was, how it went, what it cost, and where its numbers come from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+import pandas as pd
 
 from analysis.cells import Row
 from analysis.frames import RunFrames
@@ -18,6 +19,7 @@ from clar_sweeps.faults import one_line
 from clar_sweeps.records import Record, State, read_record, trial_folder
 
 TRIALS = "trials"  # folder of the pages, in the report's folder
+_ENDLESS = 1e12
 _MOST_LINES = 20  # of a traceback
 
 
@@ -59,6 +61,7 @@ def trial_pages(
     begun = [row for row in rows if row["state"] != "missing"]
     logs = ends_by_trial(run, {str(row["name"]) for row in begun})
     siblings = _siblings(begun)
+    histories = dict(list(frames.history.groupby("id")))
     pages = {}
     for row in begun:
         config = frames.configs[str(row["id"])]
@@ -71,7 +74,7 @@ def trial_pages(
             state=row["state"],
             state_text=_state(row),
             siblings=[one for one in siblings[_cell(row)] if one.seed != row["seed"]],
-            charts=_charts(record.history if record else []),
+            charts=_charts(histories[str(row["id"])]) if str(row["id"]) in histories else [],
             fields=_fields(config),
             provenance=_provenance(record.summary.get("provenance", {}) if record else {}),
             error=_error(row, record),
@@ -106,7 +109,7 @@ def _siblings(rows: Iterable[Row]) -> dict[tuple[Any, ...], list[Sibling]]:
     return found
 
 
-def _charts(history: Sequence[Mapping[str, Any]]) -> list[LineChart]:
+def _charts(history: pd.DataFrame) -> list[LineChart]:
     charts = []
     for column, title, factor in (
         ("test_top1", "test top-1 (%)", 100.0),
@@ -114,14 +117,20 @@ def _charts(history: Sequence[Mapping[str, Any]]) -> list[LineChart]:
         ("loss", "training loss", 1.0),
         ("learning_rate", "learning rate", 1.0),
     ):
+        pairs = zip(history["epoch"], history[column], strict=True) if column in history else ()
         points = [
-            (float(row["epoch"]), factor * float(row[column]))
-            for row in history
-            if isinstance(row.get(column), int | float)
+            (float(epoch), factor * float(value))
+            for epoch, value in pairs
+            if _is_drawn(epoch) and _is_drawn(value)
         ]
         if len(points) > 1:
             charts.append(line_chart(points, title=title))
     return charts
+
+
+def _is_drawn(value: object) -> bool:
+    """A record may be a stranger's: texts and endless numbers are left out."""
+    return isinstance(value, int | float) and -_ENDLESS < value < _ENDLESS
 
 
 def _fields(config: TrialConfig) -> list[Field]:

@@ -25,7 +25,7 @@ from analysis.input_table import Column
 from analysis.label_table import LabelRow
 from analysis.protocol import Protocol, operation_differences, place_differences
 from analysis.published import label_fraction, matrix_scalar
-from analysis.stats import CONFIDENCE, Estimate, estimate
+from analysis.stats import CONFIDENCE, NO_SPREAD, Estimate, estimate
 from analysis.studies import (
     Findings,
     InputStudy,
@@ -48,6 +48,8 @@ OUTCOMES: tuple[Outcome, ...] = (
     "reproduced", "differs", "undecided", "not comparable", "no result",
 )  # fmt: skip
 
+# Half of the last digit that the paper prints.
+_ROUNDING = 0.0005
 # A wider interval holds almost any number: rows of the paper's Table 1 lie 5 points apart and more.
 _WIDEST = 0.05
 
@@ -113,9 +115,11 @@ def judge_number(published: float, ours: Estimate, protocol: Protocol) -> Judged
     told = f"{points_text(difference)} points"
     if ours.n < 2:
         return Judged("undecided", f"{told}; one seed gives no interval")
+    if ours.std <= NO_SPREAD:
+        return Judged("undecided", f"{told}; the {ours.n} seeds do not differ at all")
     if reach > _WIDEST:
         return Judged("undecided", f"{told}; single runs spread over ± {percent(reach)}")
-    if abs(difference) <= reach:
+    if abs(difference) <= reach + _ROUNDING:
         return Judged("reproduced", f"{told}, within ± {percent(reach)} of single runs")
     return Judged("differs", f"{told}, beyond ± {percent(reach)} of single runs")
 
@@ -127,7 +131,7 @@ def judge_claim(contrast: Estimate, protocol: Protocol) -> Judged:
     shown = _shown(contrast)
     if not protocol.is_papers:
         return Judged("not comparable", shown, protocol.weightiest)
-    if contrast.n < 2 or abs(contrast.mean) <= contrast.half_width:
+    if not contrast.is_told:
         return Judged("undecided", shown)
     return Judged("reproduced" if contrast.mean > 0 else "differs", shown)
 
@@ -138,8 +142,10 @@ def _shown(contrast: Estimate) -> str:
     if contrast.n < 2:
         return f"{points} points {way}, at one seed"
     told = f"{points} ± {percent(contrast.half_width)} points {way}"
-    if abs(contrast.mean) > contrast.half_width:
+    if contrast.is_told:
         return told
+    if contrast.std <= NO_SPREAD:
+        return f"{told}: {contrast.n} seeds without any spread say nothing of how small it is"
     return f"{told}: {contrast.n} seeds do not tell it from none"
 
 

@@ -126,6 +126,19 @@ def _num_empty_mel_bands(definition: Definition, *, num_bands: int, n_fft: int) 
     return sum(math.floor(low) + 1 >= high for low, high in pairs)
 
 
+class ClipsOf(NamedTuple):
+    """What names the prepared clips of a trial; the arguments of `data.load`."""
+
+    name: str
+    condition: str | None = None
+    folder: str | None = None
+
+    @property
+    def title(self) -> str:
+        """As a user reads it."""
+        return " ".join(part for part in self if part)
+
+
 class TrialConfig(Frozen):
     """Everything that decides the result of one training run, and its seed."""
 
@@ -344,6 +357,11 @@ class TrialConfig(Frozen):
     def _set(self, name: str, value: object) -> None:
         # Frozen models take no assignment; normalising during validation is the one exception.
         self.__dict__[name] = value
+
+    @property
+    def clips(self) -> ClipsOf:
+        """Which clips it trains and is judged on."""
+        return ClipsOf(self.dataset, self.condition, self.folder)
 
     def untrained(self) -> "TrialConfig":
         """Config of the untrained encoder that this trial starts from (same seed)."""

@@ -6,17 +6,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
 from analysis.frames import TEST_METRICS, RunFrames, panel_label
 from analysis.settings import Settings
-from analysis.stats import Estimate, estimate, holm, paired_difference
+from analysis.stats import LEVEL, Estimate, Estimates, estimate, holm, p_values, paired_difference
 from clar_sweeps.collector import paused
 from clar_sweeps.config import TrialConfig
-
-LEVEL = 0.05
-# Metrics are fractions of some hundred clips: a spread below this is rounding of sums.
-_NO_SPREAD = 1e-12
 
 # What the shared seeds say of B against A; with a single one nothing is tested.
 Verdict = Literal[
@@ -101,7 +96,7 @@ def pair_cells(
         difference = paired_difference(other_values, values)
         pair = CellPair(
             place, (config, other_config), (values, other_values), difference,
-            p_value(difference), math.nan, "equal",
+            math.nan, math.nan, "equal",
         )  # fmt: skip
         compared.append(pair)
     return tuple(_judged(compared))
@@ -143,24 +138,15 @@ def _place(cell: TrialConfig, setting: str) -> Place:
     )
 
 
-def p_value(difference: Estimate) -> float:
-    """Two-sided p-value of a paired t-test against zero.
-
-    NaN below two seeds, and where the seeds do not differ at all: metrics come in steps of one
-    clip, so that no spread between few seeds says nothing of how small it is.
-    """
-    if difference.n < 2 or difference.std <= _NO_SPREAD:
-        return math.nan
-    t = difference.mean / (difference.std / math.sqrt(difference.n))
-    return float(2 * stdtr(difference.n - 1, -abs(t)))
-
-
 def _judged(compared: Sequence[CellPair]) -> list[CellPair]:
-    """Correct the p-values over all cells, and say what each comes to."""
-    corrected = holm(np.array([pair.p for pair in compared], dtype=np.float64))
+    """Test all cells, correct the p-values over them, and say what each comes to."""
+    if not compared:
+        return []
+    columns = zip(*(pair.difference for pair in compared), strict=True)
+    p = p_values(Estimates(*map(np.array, columns)))
     return [
-        pair._replace(p_holm=float(p), verdict=_verdict(pair, float(p)))
-        for pair, p in zip(compared, corrected, strict=True)
+        pair._replace(p=alone, p_holm=corrected, verdict=_verdict(pair, corrected))
+        for pair, alone, corrected in zip(compared, p.tolist(), holm(p).tolist(), strict=True)
     ]
 
 

@@ -36,7 +36,11 @@ def panel_tables(pairs: Sequence[CellPair]) -> list[PanelTable]:
     panels: dict[str, list[CellPair]] = {}
     for pair in pairs:
         panels.setdefault(pair.place.panel, []).append(pair)
-    has_methods = len({pair.place.method for pair in pairs}) > 1
+    methods = {
+        (pair.place.method, pair.place.supervised_budget, pair.place.label_fraction)
+        for pair in pairs
+    }
+    has_methods = len(methods) > 1
     return [_table(panel, found, has_methods=has_methods) for panel, found in panels.items()]
 
 

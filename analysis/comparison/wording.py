@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analysis.comparison.cells import LEVEL, CellPair, Verdict, averaged
+from analysis.comparison.cells import CellPair, Verdict, averaged
 from analysis.comparison.protocols import Unlike
-from analysis.stats import Estimate
+from analysis.stats import LEVEL, Estimate
 from analysis.wording import count, percent, points_text
 
 # Differences that stand below a headline.

@@ -18,12 +18,11 @@ from analysis.figures.drawing import (
     render,
     style,
 )
-from analysis.stats import Contrasts
+from analysis.stats import LEVEL, Contrasts
 from analysis.wording import count, operation_name, setting_text, title_text
 
 # Okabe and Ito's, with marks of their own.
 _FIRST, _SECOND = ("#0072b2", "o"), ("#d55e00", "s")
-_SURE = 0.05  # Holm-corrected p below which a difference is filled
 _WIDE, _LEFT, _BETWEEN, _RIGHT = 3.9, 1.35, 1.35, 0.45  # inches
 _TOP, _BOTTOM, _LINE, _LINE_MAIN = 1.3, 0.62, 0.235, 0.42
 
@@ -135,7 +134,7 @@ def _draw_one(
         return
     if np.isfinite(half):
         axes.plot([mean - half, mean + half], [y, y], color=colour, linewidth=1.0, alpha=0.75)
-    is_sure = found.p_holm[place] < _SURE
+    is_sure = found.p_holm[place] < LEVEL
     axes.plot(
         [mean], [y], mark, color=colour, markersize=5,
         markerfacecolor=colour if is_sure else "white",

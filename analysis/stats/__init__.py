@@ -4,7 +4,7 @@ Cells of a matrix share their seeds, so that seeds are blocks: whatever is compa
 within a seed first, and the seeds are then the independent values of a t-interval.
 """
 
-from analysis.stats.contrasts import Contrasts, contrasts, holm
+from analysis.stats.contrasts import LEVEL, Contrasts, contrasts, holm, p_values
 from analysis.stats.factorial import (
     MainEffects,
     Margins,
@@ -18,6 +18,7 @@ from analysis.stats.factorial import (
 )
 from analysis.stats.intervals import (
     CONFIDENCE,
+    NO_SPREAD,
     Counts,
     Estimate,
     Estimates,
@@ -33,6 +34,8 @@ from analysis.stats.with_best import may_be_best, one_sided_quantile
 __all__ = [
     "CONFIDENCE",
     "FEWEST_SEEDS",
+    "LEVEL",
+    "NO_SPREAD",
     "THRESHOLD",
     "Contrasts",
     "Counts",
@@ -58,6 +61,7 @@ __all__ = [
     "may_be_best",
     "one_sided_quantile",
     "order_effects",
+    "p_values",
     "paired_difference",
     "rank_path",
     "winner",

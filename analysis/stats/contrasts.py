@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr
 
-from analysis.stats.intervals import Counts, Floats, estimates
+from analysis.stats.intervals import NO_SPREAD, Counts, Estimates, Floats, estimates
 
-# Metrics are fractions of some hundred clips: a spread below this is rounding of sums.
-NO_SPREAD = 1e-12
+# Of p-values, after Holm's correction: all of a family are wrong together in one run of twenty.
+LEVEL = 0.05
 
 
 class Contrasts(NamedTuple):
@@ -36,11 +36,20 @@ def contrasts(differences: Floats) -> Contrasts:
         Of the shape of `differences` without the seeds; p-values corrected over all of it.
     """
     found = estimates(differences)
-    is_tested = found.std > NO_SPREAD
-    error = np.where(is_tested, found.std, 1.0) / np.sqrt(np.maximum(found.n, 1))
-    two_sided = 2 * stdtr(np.maximum(found.n - 1, 1), -np.abs(found.mean) / error)
-    p = np.where(is_tested, two_sided, np.nan)
+    p = p_values(found)
     return Contrasts(found.mean, found.half_width, found.n, p, holm(p))
+
+
+def p_values(differences: Estimates) -> Floats:
+    """Two-sided p-values of t-tests against zero, of their shape.
+
+    NaN below two seeds, and where the seeds do not differ at all.
+    """
+    mean, std, n = differences.mean, differences.std, differences.n
+    is_tested = std > NO_SPREAD
+    error = np.where(is_tested, std, 1.0) / np.sqrt(np.maximum(n, 1))
+    two_sided = 2 * stdtr(np.maximum(n - 1, 1), -np.abs(mean) / error)
+    return np.where(is_tested, two_sided, np.nan)
 
 
 def holm(p: Floats) -> Floats:

@@ -8,6 +8,9 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+# Metrics are fractions of some hundred clips: a spread below this is rounding of sums. Between few
+# seeds it says nothing of how small the spread is, for metrics come in steps of one clip.
+NO_SPREAD = 1e-12
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -20,6 +23,11 @@ class Estimate(NamedTuple):
     std: float  # of the sample (n - 1); NaN below two values
     half_width: float  # of the interval: mean - half_width to mean + half_width; NaN below two
     n: int
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the seeds tell a difference from none."""
+        return self.n > 1 and self.std > NO_SPREAD and abs(self.mean) > self.half_width
 
 
 class Estimates(NamedTuple):

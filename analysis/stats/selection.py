@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analysis.stats.contrasts import NO_SPREAD
-from analysis.stats.intervals import CONFIDENCE, Estimate, Floats, estimate, estimates
+from analysis.stats.intervals import CONFIDENCE, NO_SPREAD, Estimate, Floats, estimate, estimates
 from analysis.stats.with_best import may_be_best, residuals
 
 # Below, choosing without a seed is choosing by one.

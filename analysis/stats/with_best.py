@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincinv, ndtr
 
-from analysis.stats.intervals import CONFIDENCE, Floats
+from analysis.stats.intervals import CONFIDENCE, NO_SPREAD, Floats
 
 _HERMITE, _WEIGHTS = np.polynomial.hermite_e.hermegauss(48)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -26,7 +26,8 @@ def may_be_best(values: Floats) -> npt.NDArray[np.bool_] | None:
         values: (seeds, cells), all there.
 
     Returns:
-        (cells,); None below two seeds or two cells.
+        (cells,); None below two seeds or two cells, and where seeds differ by a shift alone: no
+        spread between few seeds says nothing of how small it is.
 
     Source: Hsu, Multiple Comparisons: Theory and Methods (1996), chapter 4, after Gupta (1965).
     """
@@ -35,6 +36,8 @@ def may_be_best(values: Floats) -> npt.NDArray[np.bool_] | None:
         return None
     degrees = (num_seeds - 1) * (num_cells - 1)
     error = np.sqrt((residuals(values) ** 2).sum() / degrees)
+    if error <= NO_SPREAD:
+        return None
     reach = one_sided_quantile(num_cells - 1, degrees) * error * np.sqrt(2 / num_seeds)
     means = values.mean(axis=0)
     return np.asarray(means >= means.max() - reach)

@@ -20,14 +20,13 @@ from clar_sweeps.audit.examining import (
 )
 from clar_sweeps.audit.levels import coarse_features
 from clar_sweeps.audit.planned import (
-    ClipsOf,
     PlannedChain,
     PlannedOperation,
     planned_chains,
     planned_operations,
 )
 from clar_sweeps.audit.rules import Rule, Subject, broken
-from clar_sweeps.config import SAMPLE_RATE, Trial
+from clar_sweeps.config import SAMPLE_RATE, ClipsOf, Trial
 from clar_sweeps.data import Waveforms
 from clar_sweeps.features import SpectralFeatures
 
@@ -167,7 +166,7 @@ def _judged(facts: OperationFacts | ChainFacts) -> tuple[tuple[Rule, ...], tuple
 
 def _batches(clips: ClipsOf, *, seed: int, num_clips: int | None) -> list[Tensor]:
     """The clips with which a first epoch begins: (batch, time) float32 in [-1, 1) each."""
-    waveforms = data.load(clips.dataset, condition=clips.condition, folder=clips.folder)
+    waveforms = data.load(**clips._asdict())
     length = waveforms.samples.shape[1]
     batch = min(_BATCH, max(_SMALLEST_BATCH, _BATCH_SAMPLES // length))
     order = _first_order(waveforms, seed)[: num_clips or batch]

@@ -4,19 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from clar_sweeps.augment import DEFINITIONS, Backend, Chain, Operation, build_chain
-from clar_sweeps.config import SAMPLE_RATE, Definition, Trial, TrialConfig
-
-
-class ClipsOf(NamedTuple):
-    """What names the clips of a trial."""
-
-    dataset: str
-    condition: str | None = None
-    folder: str | None = None
-
-    @property
-    def title(self) -> str:
-        return " ".join(part for part in self if part)
+from clar_sweeps.config import SAMPLE_RATE, ClipsOf, Definition, Trial, TrialConfig
 
 
 class PlannedChain(NamedTuple):
@@ -102,7 +90,7 @@ def planned_chains(trials: Iterable[Trial]) -> dict[PlannedChain, int]:
 def _chain_of(config: TrialConfig) -> PlannedChain:
     assert isinstance(config.augment_probability, tuple)
     return PlannedChain(
-        ClipsOf(config.dataset, config.condition, config.folder),
+        config.clips,
         config.augment,
         config.augment_probability,
         config.augment_definition,

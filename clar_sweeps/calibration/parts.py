@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clar_sweeps import data
-from clar_sweeps.config import Trial, TrialConfig
+from clar_sweeps.config import ClipsOf, Trial, TrialConfig
 from clar_sweeps.data import Waveforms
 from clar_sweeps.trainer.objective import NUM_VIEWS
 from clar_sweeps.trainer.training_set import TrainingSet
@@ -66,16 +66,13 @@ def make_up(trials: Iterable[Trial]) -> dict[str, Makeup]:
         DataError: A dataset cannot be read.
         ConfigError: Too few clips are left for a step.
     """
-    opened: dict[tuple[str | None, ...], Waveforms] = {}
+    opened: dict[ClipsOf, Waveforms] = {}
     made = {}
     for trial in trials:
-        config = trial.config
-        name = config.dataset, config.condition, config.folder
-        if name not in opened:
-            opened[name] = data.load(
-                config.dataset, condition=config.condition, folder=config.folder
-            )
-        made[trial.id] = _makeup(config, opened[name])
+        clips = trial.config.clips
+        if clips not in opened:
+            opened[clips] = data.load(**clips._asdict())
+        made[trial.id] = _makeup(trial.config, opened[clips])
     return made
 
 

@@ -3,13 +3,13 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from clar_sweeps.cli.entry import app, command
-from clar_sweeps.config import Trial
+from clar_sweeps.config import ClipsOf, Trial
 from clar_sweeps.errors import DataError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def data_prepare_command(
             progress=progress,
         )
     place = data.cache_folder(name, condition=condition, folder=folder)
-    print(f"{_Dataset(name, condition, folder).title}: {_summary(waveforms)} in {place}")
+    print(f"{ClipsOf(name, condition, folder).title}: {_summary(waveforms)} in {place}")
     return 0
 
 
@@ -134,17 +134,12 @@ def prepare_datasets(trials: Sequence[Trial], console: Console) -> None:
     """Prepare the datasets of trials; a download of many gigabytes waits for `data prepare`."""
     from clar_sweeps import data
 
-    for dataset in _datasets_of(trials):
-        needs = data.needs(dataset.name, condition=dataset.condition, folder=dataset.folder)
+    for clips in dict.fromkeys(trial.config.clips for trial in trials):
+        needs = data.needs(**clips._asdict())
         if 0 < needs.download_bytes <= data.LARGE_DOWNLOAD_BYTES:
-            _tell_needs(console, dataset.title, needs)
-        with data_progress(console, dataset.title) as progress:
-            data.prepare(
-                dataset.name,
-                condition=dataset.condition,
-                folder=dataset.folder,
-                progress=progress,
-            )
+            _tell_needs(console, clips.title, needs)
+        with data_progress(console, clips.title) as progress:
+            data.prepare(**clips._asdict(), progress=progress)
 
 
 def show_missing_datasets(trials: Sequence[Trial]) -> None:
@@ -152,14 +147,13 @@ def show_missing_datasets(trials: Sequence[Trial]) -> None:
     from clar_sweeps import data
 
     told: set[Path] = set()  # nsynth11 and nsynth128 share a cache
-    for dataset in _datasets_of(trials):
-        name, condition, folder = dataset
-        cache = data.cache_folder(name, condition=condition, folder=folder)
-        if cache in told or data.is_prepared(name, condition=condition, folder=folder):
+    for clips in dict.fromkeys(trial.config.clips for trial in trials):
+        cache = data.cache_folder(**clips._asdict())
+        if cache in told or data.is_prepared(**clips._asdict()):
             continue
         told.add(cache)
         try:
-            needs = data.needs(name, condition=condition, folder=folder)
+            needs = data.needs(**clips._asdict())
         except DataError as error:
             print(error)
             continue
@@ -167,26 +161,7 @@ def show_missing_datasets(trials: Sequence[Trial]) -> None:
             f"download {data.gigabytes(needs.download_bytes)}, " if needs.download_bytes else ""
         )
         disk = f"disk {data.gigabytes(needs.disk_bytes)}" if needs.is_found else "not found yet"
-        print(f"{dataset.title}: not prepared; {download}{disk}")
-
-
-class _Dataset(NamedTuple):
-    name: str
-    condition: str | None
-    folder: str | None
-
-    @property
-    def title(self) -> str:
-        return " ".join(part for part in self if part)
-
-
-def _datasets_of(trials: Sequence[Trial]) -> list[_Dataset]:
-    configs = [trial.config for trial in trials]
-    return list(
-        dict.fromkeys(
-            _Dataset(config.dataset, config.condition, config.folder) for config in configs
-        )
-    )
+        print(f"{clips.title}: not prepared; {download}{disk}")
 
 
 def _tell_needs(console: Console, title: str, needs: "Needs") -> None:

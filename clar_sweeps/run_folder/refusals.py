@@ -40,26 +40,19 @@ def refuse_other_clips(to_run: Iterable[Trial], run: Path) -> None:
     from clar_sweeps import data  # numpy, which `plan` and `status` do without
 
     prepared = {
-        _clips(trial): data.load(
-            trial.config.dataset, condition=trial.config.condition, folder=trial.config.folder
-        ).digest
-        for trial in {_clips(trial): trial for trial in to_run}.values()
+        clips: data.load(**clips._asdict()).digest
+        for clips in {trial.config.clips for trial in to_run}
     }
     plan = read_plan(run)
     for trial in (*plan.baselines, *plan.trials):
-        if _clips(trial) not in prepared or state_of(run, trial) != "done":
+        if trial.config.clips not in prepared or state_of(run, trial) != "done":
             continue
         place = records.trial_folder(run, trial) / "summary.json"
         before = records.read_json(place)["provenance"].get("dataset_digest")
-        now = prepared[_clips(trial)]
+        now = prepared[trial.config.clips]
         if before != now:
             raise RecordError(
                 f"{place}: trained on other clips of {trial.config.folder or trial.config.dataset} "
                 f"(digest {str(before)[:12]}) than are prepared now ({now[:12]}); give another "
                 "--run-dir or prepare those of before"
             )
-
-
-def _clips(trial: Trial) -> tuple[str | None, ...]:
-    """What names the clips of a trial."""
-    return trial.config.dataset, trial.config.condition, trial.config.folder

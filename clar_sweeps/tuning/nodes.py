@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clar_sweeps.config import Trial
+from clar_sweeps.config import ClipsOf, Trial
 from clar_sweeps.errors import ClarSweepsError, ConfigError, DataError, RecordError
 
 logger = logging.getLogger(__name__)
@@ -29,15 +29,13 @@ _LOSS_SECONDS = 90.0
 # Preparing clips takes as long as it takes; a download by itself stops when nothing comes.
 _PREPARE_SECONDS = 6 * 3600.0
 
-Clips = tuple[str, str | None, str | None]  # dataset, condition, folder
-
 
 class Expected(NamedTuple):
     """What a machine must have to train along; plain, so that a trial's order can carry it."""
 
     token: str  # name of a file in the run folder
     versions: dict[str, str]
-    digests: list[tuple[Clips, str]]
+    digests: list[tuple[ClipsOf, str]]
 
 
 class _Answer(NamedTuple):
@@ -136,16 +134,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _digests_of(trials: Iterable[Trial]) -> list[tuple[Clips, str]]:
+def _digests_of(trials: Iterable[Trial]) -> list[tuple[ClipsOf, str]]:
     from clar_sweeps import data
 
-    wanted = dict.fromkeys(
-        (trial.config.dataset, trial.config.condition, trial.config.folder) for trial in trials
-    )
-    return [
-        ((name, condition, folder), data.load(name, condition=condition, folder=folder).digest)
-        for name, condition, folder in wanted
-    ]
+    wanted = dict.fromkeys(trial.config.clips for trial in trials)
+    return [(clips, data.load(**clips._asdict()).digest) for clips in wanted]
 
 
 def _nodes() -> list[_Node]:
@@ -250,30 +243,29 @@ def _prepare(nodes: list[_Node], expected: Expected) -> None:
             raise DataError(f"node {node.title}: {fault}")
 
 
-def _prepare_for(node: str, digests: list[tuple[Clips, str]]) -> list[str]:
+def _prepare_for(node: str, digests: list[tuple[ClipsOf, str]]) -> list[str]:
     """Runs on the machine that is asked."""
     return _prepare_here(digests)
 
 
-def _prepare_here(digests: list[tuple[Clips, str]]) -> list[str]:
+def _prepare_here(digests: list[tuple[ClipsOf, str]]) -> list[str]:
     """Open each cache, made first where it is not there; gives what is wrong with them."""
     from clar_sweeps import data
 
     faults = []
-    for (name, condition, folder), wanted in digests:
-        clips = {"condition": condition, "folder": folder}
+    for clips, wanted in digests:
         try:
             # One that stands is not made anew, even from recordings that are other ones here:
             # it may be the cache that all share.
-            is_there = data.is_prepared(name, **clips)
-            found = (data.load if is_there else data.prepare)(name, **clips).digest
+            is_there = data.is_prepared(**clips._asdict())
+            found = (data.load if is_there else data.prepare)(**clips._asdict()).digest
         except (ClarSweepsError, OSError) as error:
             faults.append(str(error))
             continue
         if found != wanted:
-            cache = data.cache_folder(name, **clips)
+            cache, name = data.cache_folder(**clips._asdict()), clips.folder or clips.name
             faults.append(
-                f"{cache}: holds other clips of {folder or name} (digest {found[:12]}) than here "
+                f"{cache}: holds other clips of {name} (digest {found[:12]}) than here "
                 f"({wanted[:12]}); copy the cache from here, or prepare both from the same "
                 "recordings"
             )

@@ -12,12 +12,12 @@ from typer.testing import CliRunner, Result
 from written_run import Run, label_trials, trial_of
 
 from analysis.bundle import write_bundle
-from analysis.comparison.cells import CellPair, averaged, p_value, pair_cells
+from analysis.comparison.cells import CellPair, averaged, pair_cells
 from analysis.comparison.protocols import unlike
 from analysis.comparison.report import ComparisonReport, write_comparison
 from analysis.comparison.wording import headlines
 from analysis.frames import load_run
-from analysis.stats import estimate, holm, paired_difference
+from analysis.stats import Estimates, estimate, holm, p_values, paired_difference
 from clar_sweeps.cli import app
 from clar_sweeps.config import Trial
 
@@ -79,9 +79,10 @@ def test_holm_keeps_the_chance_of_one_false_rejection() -> None:
 def test_the_test_of_a_cell_is_the_paired_t_test() -> None:
     values, others = ONE["TM+FD"], TWO["TM+FD"]
     difference = paired_difference(dict(enumerate(others)), dict(enumerate(values)))
-    assert p_value(difference) == pytest.approx(ttest_rel(others, values).pvalue)
-    assert math.isnan(p_value(estimate([0.1])))
-    assert math.isnan(p_value(estimate([0.1, 0.1, 0.1])))
+    some = [difference, estimate([0.1]), estimate([0.1, 0.1, 0.1])]
+    p, *others_p = p_values(Estimates(*map(np.array, zip(*some, strict=True))))
+    assert p == pytest.approx(ttest_rel(others, values).pvalue)
+    assert np.isnan(others_p).all()
 
 
 def test_cells_are_judged_after_correction(one: Run, two: Run) -> None:

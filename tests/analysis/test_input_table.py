@@ -102,7 +102,7 @@ def test_the_duel_is_between_rows_chosen_on_validation(run: Run, make: MakeTrial
     for seed in (0, 1):
         run.done(make("FD", encoder=ONE, seed=seed), test=0.50 + 0.1 * seed)
         run.done(make("FD", "TST", encoder=ONE, seed=seed), test=0.90, valid=0.10)
-        run.done(make("FD", "TM", encoder=TWO, seed=seed), test=0.55 + 0.1 * seed)
+        run.done(make("FD", "TM", encoder=TWO, seed=seed), test=0.55 + 0.102 * seed)
     chains = ((ONE, ("FD",)), (ONE, ("FD", "TST")), (TWO, ("FD", "TM")))
     run.plan(*(make(*chain, encoder=encoder, seed=seed) for encoder, chain in chains
                for seed in (0, 1)))  # fmt: skip
@@ -110,10 +110,10 @@ def test_the_duel_is_between_rows_chosen_on_validation(run: Run, make: MakeTrial
     (duel,) = table.duels
     assert (duel.best_encoder, duel.best.chain) == (TWO, ("FD", "TM"))
     assert duel.difference is not None
-    assert duel.difference.mean == pytest.approx(0.05)
+    assert duel.difference.mean == pytest.approx(0.051)
     headline = inputs_headline(table)
-    assert "the row chosen on validation is 2-D FD → TM, with 60.0% ± 63.5 on test" in headline
-    assert "2-D leads 1-D by 5.0 ± 0.0 points" in headline
+    assert "the row chosen on validation is 2-D FD → TM, with 60.1% ± 64.8 on test" in headline
+    assert "2-D leads 1-D by 5.1 ± 1.3 points" in headline
 
 
 def test_seeds_that_disagree_do_not_tell_the_encoders_apart(run: Run, make: MakeTrial) -> None:

@@ -155,8 +155,7 @@ def test_trials_that_do_not_vary_have_a_value() -> None:
     found = winner(values, values, generator=np.random.default_rng(0))
     assert found is not None
     assert found.corrected.mean == pytest.approx(0.6)
-    assert found.may_be_best is not None
-    assert found.may_be_best.tolist() == [False, True, False]
+    assert found.may_be_best is None  # so little of a spread is no measure of it
 
 
 def test_the_quantile_against_one_other_is_that_of_t() -> None:

@@ -19,6 +19,7 @@ from sweep_desk import Desk
 
 import clar_sweeps
 from clar_sweeps import data, records
+from clar_sweeps.config import ClipsOf
 from clar_sweeps.errors import ConfigError, DataError, RecordError
 from clar_sweeps.tuning import nodes
 from clar_sweeps.tuning.nodes import Expected, refuse_unless_agreed, versions
@@ -207,7 +208,7 @@ def expected(
     desk = make_desk("late")
     for name in ("CLAR_SWEEPS_CACHE", "CLAR_SWEEPS_DATA"):
         monkeypatch.setenv(name, desk.environment[name])
-    digests = [(("fsdd", None, None), data.prepare("fsdd").digest)]
+    digests = [(ClipsOf("fsdd"), data.prepare("fsdd").digest)]
     with (tmp_path / "token").open("w") as token:
         fcntl.flock(token, fcntl.LOCK_EX)
         yield Expected("token", versions(), digests)
@@ -252,7 +253,7 @@ def test_a_node_that_joins_later_prepares_what_it_lacks(
         ),
         ({"token": "absent"}, RecordError, "does not see the run folder /.*; give a --run-dir on"),
         (
-            {"digests": [(("fsdd", None, None), "0" * 64)]},
+            {"digests": [(ClipsOf("fsdd"), "0" * 64)]},
             DataError,
             r"holds other clips of fsdd \(digest .*\) than here \(000000000000\)",
         ),

@@ -67,6 +67,30 @@ def test_an_order_that_does_not_matter_is_not_told(run: Run) -> None:
     assert "The order of no pair of operations is told from chance (1 compared)." in answers_of(run)
 
 
+def test_a_partial_run_is_told_what_cannot_be_compared_yet(run: Run) -> None:
+    trials = run.plan_pairs("FD", "TM", seeds=(0, 1))
+    for number, trial in enumerate(trials[:5]):  # all of seed 0, one of seed 1
+        run.done(trial, test=0.5 + 0.01 * number)
+    told = answers_of(run)
+    assert (
+        "Operations cannot be compared yet: fewer than two seeds have a result in all cells."
+        in (told)
+    )
+    assert "Orders cannot be compared yet: fewer than two seeds have both of a pair." in told
+
+
+def test_a_chosen_cell_that_is_not_the_best_on_test_is_told(run: Run) -> None:
+    trials = run.plan_pairs("FD", "TM", seeds=tuple(range(5)))
+    for number, trial in enumerate(trials):
+        is_chosen = trial.config.augment == ("FD",)
+        test = (0.5 if is_chosen else 0.7) + 0.001 * ((7 * number) % 5)
+        run.done(trial, test=test, valid=0.9 if is_chosen else 0.6)
+    assert any(
+        answer.startswith("On test FD is told from the best cell, which may be ")
+        for answer in answers_of(run)
+    )
+
+
 def test_the_epoch_from_which_the_ranking_stands_is_told(run: Run) -> None:
     write_pairs(run, seeds=3, order=0.05, curve=True)
     assert answers_of(run)[-1] == (

@@ -192,6 +192,14 @@ def test_an_entry_that_is_no_record_is_refused(
     assert "\x1b" not in result.stderr
 
 
+def test_a_compression_that_no_bundle_has_is_refused(tmp_path: Path, no_leftovers: Path) -> None:
+    path = tmp_path / "lzma.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr(PLAN, "{}")
+    with pytest.raises(RecordError, match="is no record of a run"), opened(path):
+        pass
+
+
 def test_links_and_repeated_names_are_refused(tmp_path: Path, no_leftovers: Path) -> None:
     link = packed(tmp_path / "link.zip", PLAN, mode=stat.S_IFLNK | 0o777, text="/etc/passwd")
     with pytest.warns(UserWarning, match="Duplicate name"):

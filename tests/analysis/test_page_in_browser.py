@@ -107,6 +107,8 @@ def test_a_cell_leads_to_its_trial_and_back(browser: Chrome, pairs: Run) -> None
 def test_a_seed_and_a_judge_can_be_chosen(browser: Chrome, pairs: Run) -> None:
     open_page(browser, write_report(pairs.path).page)
     assert (text_of(browser, 1, 2), text_of(browser, 1, 3)) == ("87.0", "57.0")
+    matrix = browser.find_element(By.CLASS_NAME, "matrix")
+    at_first = matrix.get_attribute("innerHTML")
     Select(browser.find_element(By.ID, "matrix-seed")).select_by_value("1")
     assert (text_of(browser, 1, 2), text_of(browser, 1, 3)) == ("92.0", "62.0")
     # The trial of seed 1 failed: the mean of its row says so.
@@ -115,6 +117,8 @@ def test_a_seed_and_a_judge_can_be_chosen(browser: Chrome, pairs: Run) -> None:
     assert text_of(browser, 1, 2) == "87.0"
     Select(browser.find_element(By.ID, "matrix-seed")).select_by_value("all")
     assert text_of(browser, 1, 2) == "82.0"
+    Select(browser.find_element(By.ID, "matrix-metric")).select_by_value("test_top1")
+    assert matrix.get_attribute("innerHTML") == at_first
     assert faults(browser) == []
 
 

@@ -71,6 +71,8 @@ def test_hostile_texts_are_shown_as_they_are(ragged: Run, make: MakeTrial) -> No
         '{"epoch": ' + "9" * 5000 + "}",
         "[" * 100_000,
         "\x00\xff",
+        '{"epoch": 1, "loss": ' + "9" * 400 + "}",
+        '{"epoch": 1, "extra": {}}',
     ],
 )
 def test_a_history_of_anything_leaves_a_report(labels: Run, make: MakeTrial, row: str) -> None:
@@ -78,6 +80,7 @@ def test_a_history_of_anything_leaves_a_report(labels: Run, make: MakeTrial, row
     path.write_text(f"{path.read_text()}{row}\n")
     assert states_of(labels) == ["done"] * 9
     assert load_run(labels.path).history["id"].nunique() == 9
+    assert write_report(labels.path).counts["done"] == 9
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """The page of one trial, at every end that a trial can have."""
 
+import os
+from pathlib import Path
+
 import pytest
 from read_report import Page
 from written_run import Run
 
 from analysis.line_chart import HEIGHT, WIDTH, line_chart
 from analysis.report import write_report
+from analysis.run_log import end_of
 from clar_sweeps.config import Trial
 
 
@@ -47,8 +51,11 @@ def test_pages_of_trials_that_are_gone_are_removed(square: Run) -> None:
     report = write_report(square.path)
     stale = report.page.parent / "trials" / "0123456789ab.html"
     stale.write_text("of an earlier plan")
+    other = stale.with_name("about.html")
+    other.write_text("of somebody else")
     write_report(square.path)
     assert not stale.exists()
+    assert other.exists()
 
 
 def test_other_seeds_of_a_cell_are_linked(run: Run) -> None:
@@ -89,6 +96,16 @@ def test_the_end_of_a_trials_log_is_its_own(run: Run) -> None:
 def test_a_log_of_anything_leaves_a_page(square: Run, content: bytes) -> None:
     (square.path / "run.log").write_bytes(content)
     assert write_report(square.path).page.exists()
+
+
+def test_a_log_that_is_a_link_or_a_pipe_is_left_alone(square: Run, tmp_path: Path) -> None:
+    log, secret = square.path / "run.log", tmp_path / "secret"
+    secret.write_text("of somebody else")
+    log.symlink_to(secret)
+    assert end_of(square.path) == b""
+    log.unlink()
+    os.mkfifo(log)
+    assert end_of(square.path) == b""
 
 
 def test_long_lines_keep_their_extremes() -> None:

@@ -47,8 +47,8 @@ class RunTables:
             Index: the operation applied first; columns: that applied second.
 
         Raises:
-            ValueError: There is no such panel or metric, several panels and none is named, or
-                several methods in the panel.
+            ValueError: There is no such panel, metric or column, several panels and none is named,
+                or several methods in the panel.
         """
         chosen = self._panel(panel)
         if metric not in TEST_METRICS:
@@ -58,7 +58,9 @@ class RunTables:
         if pairs.duplicated(["first", "second"]).any():
             raise ValueError(f"panel: {chosen!r} has several cells a pair; ask `cells` instead")
         order = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
-        table = pairs.pivot_table(index="first", columns="second", values=value, dropna=False)
+        if value not in pairs:
+            raise ValueError(f"value: {value!r} is not one of {', '.join(map(str, pairs))}")
+        table = pairs.pivot(index="first", columns="second", values=value)
         return table.reindex(index=order, columns=order)
 
     def _panel(self, panel: str | None) -> str:

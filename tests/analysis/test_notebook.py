@@ -97,6 +97,8 @@ def test_what_is_no_matrix_is_told(aug_pairs: Run, tmp_path: Path) -> None:
         run.matrix()
     with pytest.raises(ValueError, match="metric: 'loss' is not one of test_top1"):
         run.matrix("loss", panel=run.panels[0])
+    with pytest.raises(ValueError, match="value: 'mean' is not one of "):
+        run.matrix(panel=run.panels[0], value="mean")
     labels = Run(tmp_path / "labels")
     labels.plan(*label_trials())
     with pytest.raises(ValueError, match="has several cells a pair"):

@@ -79,11 +79,12 @@ def write_comparison(one: Path, two: Path, out: Path) -> ComparisonReport:
     pictures = [drawing.name for drawing in drawings]
     contents["comparison.md"] = comparison_markdown(shown, pictures=pictures).encode()
     page = comparison_page(shown, drawings=drawings, names=list(contents))
-    contents = {"comparison.html": page.encode(), **contents}
     for name, content in contents.items():
         write_atomically(out / name, content)
-    files = tuple(out / name for name in contents)
-    return ComparisonReport(out / "comparison.html", files, tuple(told), shown.protocol)
+    page_path = out / "comparison.html"
+    write_atomically(page_path, page.encode())  # last, for it leads to the others
+    files = (page_path, *(out / name for name in contents))
+    return ComparisonReport(page_path, files, tuple(told), shown.protocol)
 
 
 def _side(letter: str, name: str, frames: RunFrames) -> Side:

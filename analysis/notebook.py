@@ -60,7 +60,9 @@ class RunTables:
         order = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
         if value not in pairs:
             raise ValueError(f"value: {value!r} is not one of {', '.join(map(str, pairs))}")
-        table = pairs.pivot(index="first", columns="second", values=value)
+        table = pairs.pivot_table(
+            index="first", columns="second", values=value, aggfunc="first", dropna=False
+        )
         return table.reindex(index=order, columns=order)
 
     def _panel(self, panel: str | None) -> str:

@@ -13,7 +13,7 @@ from clar_sweeps.cli.data import prepare_datasets
 from clar_sweeps.cli.entry import app, command, stdout_console
 from clar_sweeps.cli.gallery import gallery_config, write_gallery
 from clar_sweeps.cli.options import SeedsOption, SetOption, SweepFileArgument, parse_seeds
-from clar_sweeps.config import Trial
+from clar_sweeps.config import ClipsOf, Trial
 from clar_sweeps.errors import AuditError
 from clar_sweeps.sweep import Sweep, load_sweep
 
@@ -89,15 +89,17 @@ def _write(audit: "Audit", sweep: Sweep, out: Path) -> Iterator[Path]:
 
     write_json(out / "audit.json", plain(audit, sweep=sweep.name))
     yield out / "audit.json"
-    pictures: dict[tuple[str, ...], list[PlannedOperation]] = {}
+    pictures: dict[tuple[ClipsOf, str], list[PlannedOperation]] = {}
     for each in audit.operations:
         planned = each.planned
-        key = (planned.clips.title, planned.definition)
-        pictures.setdefault(key, []).append(planned)
-    for (title, definition), operations in pictures.items():
-        folder = out if len(pictures) == 1 else out / f"{title.replace(' ', '-')}-{definition}"
+        pictures.setdefault((planned.clips, planned.definition), []).append(planned)
+    for (clips, definition), operations in pictures.items():
+        name = f"{clips.title.replace(' ', '-')}-{definition}"
+        folder = out if len(pictures) == 1 else out / name
         config = gallery_config(
-            **operations[0].clips._asdict(),
+            dataset=clips.name,
+            condition=clips.condition,
+            folder=clips.folder,
             augment=",".join(operation.name for operation in operations),
             profile=definition,
             seed=audit.seed,

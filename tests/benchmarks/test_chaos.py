@@ -59,6 +59,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
     return Disturbed(campaign, copy, campaign.reference(SMALL).run)
 
 
+@pytest.mark.slow
 def test_a_disturbed_sweep_ends_as_the_undisturbed_one(disturbed: Disturbed) -> None:
     assert disturbed.campaign.faults() == []
     assert disturbed.copy.attempts == 3
@@ -70,6 +71,7 @@ def test_a_disturbed_sweep_ends_as_the_undisturbed_one(disturbed: Disturbed) -> 
     assert "its checkpoint.pt c" in damaged.what
 
 
+@pytest.mark.slow
 def test_the_result_counts_what_was_done(disturbed: Disturbed) -> None:
     result = json.loads(json.dumps(result_of(disturbed.campaign)))
     assert result["rounds"] == 2

@@ -176,13 +176,14 @@ def test_every_listening_port_of_a_run_is_on_loopback(going: Going) -> None:
     sockets = listening(going.processes())
     assert {each.address for each in sockets} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     # All that listen are seen: control store, raylet, its agents, the trial; dashboard, metrics.
-    owners = {each.process for each in sockets}
+    # Between two calls the trial's process has no name of a call.
+    owners = {each.process.removesuffix(".tr") for each in sockets}
     assert owners >= {
         "gcs_server",
         "raylet",
         "ray::DashboardA",
         "ray::RuntimeEnv",
-        "ray::Process.tr",
+        "ray::Process",
     }
     urls = (going.dashboard_url, going.metrics_url)
     assert {each.port for each in sockets} >= {urllib.parse.urlsplit(url).port for url in urls}

@@ -17,17 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# What a killed driver's Ray takes to end by itself; its agents know no other way than ours.
+# Ray's own way of ending takes so long; its agents know no other than ours.
 _GRACE_SECONDS = 5.0
-_LEFT = b"left"
 _POLL_SECONDS = 0.1
 
 
 @contextmanager
 def reaped(folder: Path) -> Iterator[None]:
     """End all processes that use a folder when this process leaves it or ends; then remove it.
-
-    At once where it leaves, for then it has ended its Ray; after a grace where it was killed.
 
     Args:
         folder: Where a Ray of this process alone keeps sockets and logs: whatever Ray starts has
@@ -46,16 +43,14 @@ def reaped(folder: Path) -> Iterator[None]:
         yield
     finally:
         assert reaper.stdin is not None
-        with suppress(BrokenPipeError):  # somebody has killed it
-            reaper.stdin.write(_LEFT)
-            reaper.stdin.close()
+        reaper.stdin.close()
         with suppress(subprocess.TimeoutExpired):  # what cannot be killed is waited for by it alone
             reaper.wait(timeout=3 * _GRACE_SECONDS)
 
 
 def _reap(folder: Path, *, driver: int) -> None:
-    has_left = sys.stdin.buffer.read() == _LEFT
-    deadline = time.monotonic() + (0.0 if has_left else _GRACE_SECONDS)
+    sys.stdin.buffer.read()
+    deadline = time.monotonic() + _GRACE_SECONDS
     while users_of(folder) - {driver} and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     end_users_of(folder, but=driver)

@@ -28,14 +28,6 @@ def test_a_folder_goes_with_its_context_and_its_user_stays(tmp_path: Path) -> No
         assert not folder.exists()
 
 
-def test_what_a_process_has_left_running_is_ended_at_once_as_it_leaves(tmp_path: Path) -> None:
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    with reaped(folder), (folder / "log").open("w") as log:
-        child = subprocess.Popen(["sleep", "60"], stdout=log)
-    assert child.wait(timeout=1) == -9
-
-
 def test_a_killed_process_leaves_no_child_that_uses_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "scratch"
     folder.mkdir()

@@ -180,8 +180,11 @@ def _checked(entries: Sequence[zipfile.ZipInfo], path: Path) -> str:
 def _is_record(entry: zipfile.ZipInfo, run: str) -> bool:
     """Whether an entry is a plain file that a bundle of this run can hold."""
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    is_plain = kind in (0, stat.S_IFREG) and not entry.flag_bits & 0x1  # no link, not encrypted
-    is_plain = is_plain and entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    is_plain = (
+        kind in (0, stat.S_IFREG)  # no link
+        and not entry.flag_bits & 0x1  # not encrypted
+        and entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    )
     match entry.filename.split("/"):
         case [top, name]:
             is_known = top == run and name in (PLAN, COST, LOG)

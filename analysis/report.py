@@ -90,8 +90,11 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     drawings = drawings_of(findings)
     tables = _text_tables(findings)
     counts = {state: int((frames.trials["state"] == state).sum()) for state in STATES}
-    verdicts = verdicts_of(findings, protocol_of(frames, findings))
-    contents = _tables(frames, everything, verdicts_of(everything, protocol_of(frames, everything)))
+    all_verdicts = verdicts_of(everything, protocol_of(frames, everything))
+    # Those of hundreds of settings are for the CSV file.
+    is_all = not _not_shown(everything)
+    verdicts = all_verdicts if is_all else verdicts_of(findings, protocol_of(frames, findings))
+    contents = _tables(frames, everything, all_verdicts)
     for drawing in drawings:
         contents[f"{drawing.name}.png"] = drawing.png
         contents[f"{drawing.name}.svg"] = drawing.svg

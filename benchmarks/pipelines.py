@@ -247,7 +247,7 @@ def first_clips(waveforms: data.Waveforms, num_clips: int) -> data.Waveforms:
 def our_trainer(config: TrialConfig, clips: data.Waveforms, chains: Sequence[Chain]) -> Trainer:
     """`Trainer` as it is, but for the chains that take turns."""
     trainer = Trainer(config, clips)
-    trainer.chain = InTurn([build_chain(chain) for chain in chains])  # type: ignore[assignment]  # stands in
+    trainer.chain = InTurn([build_chain(chain) for chain in chains])  # type: ignore[assignment]  # has what the trainer calls
     return trainer
 
 
@@ -256,7 +256,7 @@ def training_alone(config: TrialConfig, clips: data.Waveforms) -> Trainer:
     trainer = Trainer(config, clips)
     (waveforms,) = trainer.loader.batches([torch.arange(config.batch_size)])
     ready = _Ready(trainer._inputs(waveforms))
-    trainer.loader, trainer.chain = ready, ready  # type: ignore[assignment]  # stands in
+    trainer.loader, trainer.chain = ready, ready  # type: ignore[assignment]  # has what the trainer calls
     trainer.features = nn.Identity()
     return trainer
 

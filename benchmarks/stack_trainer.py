@@ -61,9 +61,9 @@ class StackTrainer(Trainer):
         super().__init__(config, waveforms)
         on_clip = [] if stack.on_batch else [change_clip(stack, chain) for chain in chains]
         clips = _Clips(waveforms.samples, on_clip)
-        self.loader = _Loader(clips, workers, self.device)  # type: ignore[assignment]  # stands in
+        self.loader = _Loader(clips, workers, self.device)  # type: ignore[assignment]  # has what the trainer calls
         on_batch = [_OnBatch(change_batch(stack, chain)) for chain in chains if stack.on_batch]
-        self.chain = InTurn(on_batch or [_ByWorkers()])  # type: ignore[assignment]  # stands in
+        self.chain = InTurn(on_batch or [_ByWorkers()])  # type: ignore[assignment]  # has what the trainer calls
         if config.features is not None:
             self.features = stack.features(config.features).to(self.device)
 

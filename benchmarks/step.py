@@ -238,10 +238,10 @@ def whole_step(trainer: Trainer, clips: Tensor) -> tuple[dict[str, float], float
 
     seconds = _timed(lambda: step(views, trainer.optimizer.step))
     try:
-        trainer._inputs = kept("features", inputs)  # type: ignore[method-assign]
+        trainer._inputs = kept("features", inputs)  # type: ignore[method-assign]  # timed
         step(kept("augment", views), kept("optimizer", trainer.optimizer.step))
     finally:
-        trainer._inputs = inputs  # type: ignore[method-assign]
+        trainer._inputs = inputs  # type: ignore[method-assign]  # as before
     return spent, seconds
 
 

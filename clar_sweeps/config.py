@@ -127,7 +127,7 @@ def _num_empty_mel_bands(definition: Definition, *, num_bands: int, n_fft: int) 
 
 
 class ClipsOf(NamedTuple):
-    """What names the prepared clips of a trial; the arguments of `data.load`."""
+    """What names the prepared clips of a trial: the first arguments of `data.load` and its kin."""
 
     name: str
     condition: str | None = None

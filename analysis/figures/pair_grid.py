@@ -33,9 +33,8 @@ class PairGrid:
     def __init__(self, number: int, operations: Sequence[str], *, right: float, bottom: float):
         """Lay out so many matrices, with inches at the right for the bar and at the bottom."""
         self.operations = tuple(operations)
-        wide, high = self._inches()
-        step = max(wide, _TITLE_WIDTH) + _BETWEEN  # a small matrix is narrower than its title
-        self.lefts = tuple(_LEFT + place * step for place in range(number))
+        wide, high = _inches(operations)
+        self.lefts = _lefts(number, operations)
         self.bottom = bottom
         width, height = grid_width(number, operations, right=right), _TOP + high + bottom
         self.figure = Figure(figsize=(width, height), facecolor="white")
@@ -62,7 +61,7 @@ class PairGrid:
     def draw_bar(self, scale: Scale, tick_text: Callable[[float], str], unit: str) -> Axes:
         """Draw the colours with their values beside the last matrix."""
         width, height = self.figure.get_size_inches()
-        wide, high = self._inches()
+        wide, high = _inches(self.operations)
         x, tall = self.lefts[-1] + wide + _BAR_BESIDE, len(self.operations) * _CELL_HEIGHT
         y = self.bottom + high - tall
         axes = self.figure.add_axes((x / width, y / height, _BAR_WIDTH / width, tall / height))
@@ -78,11 +77,6 @@ class PairGrid:
         axes.tick_params(axis="y", length=2.5, labelsize=7.5, labelcolor=QUIET, color=QUIET)
         axes.set_title(unit, fontsize=8, color=QUIET, pad=5)
         return axes
-
-    def _inches(self) -> tuple[float, float]:
-        """Width and height of a matrix with its margins."""
-        span = self.margin + 1
-        return span * _CELL_WIDTH, span * _CELL_HEIGHT
 
     def _name_sides(self, axes: Axes, *, names_rows: bool) -> None:
         size, margin = len(self.operations), self.margin
@@ -108,9 +102,20 @@ class PairGrid:
 
 def grid_width(number: int, operations: Sequence[str], *, right: float) -> float:
     """Inches that so many matrices take, with these at the right for the bar."""
-    wide = (len(operations) + _GAP + 1) * _CELL_WIDTH
-    last = _LEFT + (number - 1) * (max(wide, _TITLE_WIDTH) + _BETWEEN)
-    return last + max(wide + right, _TITLE_WIDTH + 0.2)
+    wide, _ = _inches(operations)
+    return _lefts(number, operations)[-1] + max(wide + right, _TITLE_WIDTH + 0.2)
+
+
+def _lefts(number: int, operations: Sequence[str]) -> tuple[float, ...]:
+    wide, _ = _inches(operations)
+    step = max(wide, _TITLE_WIDTH) + _BETWEEN  # a small matrix is narrower than its title
+    return tuple(_LEFT + place * step for place in range(number))
+
+
+def _inches(operations: Sequence[str]) -> tuple[float, float]:
+    """Width and height of a matrix with its margins."""
+    span = len(operations) + _GAP + 1
+    return span * _CELL_WIDTH, span * _CELL_HEIGHT
 
 
 def draw_value(

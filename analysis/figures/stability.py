@@ -52,7 +52,7 @@ def _figure(found: Sequence[RankStability]) -> Figure:
         fontsize=8, color=QUIET,
     )  # fmt: skip
     taus = np.concatenate([one.mean.mean for one in found])
-    axes.set_ylim(min(0.0, *taus[np.isfinite(taus)].tolist(), 0.0) - 0.05, 1.05)
+    axes.set_ylim(min([0.0, *taus[np.isfinite(taus)].tolist()]) - 0.05, 1.05)
     axes.set_xlabel("epoch", fontsize=8.5, color=QUIET)
     axes.set_ylabel("Kendall's tau", fontsize=8.5, color=QUIET)
     axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1.0), frameon=False, fontsize=8.5)

@@ -24,7 +24,7 @@ def train(space: dict[str, Any]) -> None:
     torch.set_num_threads(space["threads"])
     config = parse_config(space["config"])
     assert isinstance(config, TrialConfig), config
-    clips = data.load(config.dataset, condition=config.condition, folder=config.folder)
+    clips = data.load(*config.clips)
     trainer = Trainer(config, clips)
     cost = {"train_seconds": 0.0, "eval_seconds": 0.0}
     if not config.epochs:

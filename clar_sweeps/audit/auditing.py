@@ -108,14 +108,15 @@ def audit_chains(
     seed = trials[0].config.seed if trials else 0
     planned = planned_chains(trials)
     total = len(planned) + len(planned_operations(list(planned)))
-    coarse = coarse_features()
+    coarse = None if num_clips is None else coarse_features()
     counts: dict[str, int] = {}
     found: list[Audited[Any, Any]] = []
     for clips, chains in groupby(planned, key=lambda chain: chain.clips):
         batches = _batches(clips, seed=seed, num_clips=num_clips)
         counts[clips.title] = sum(map(len, batches))
-        is_told = num_clips is not None and batches[0].shape[1] > coarse.window_length
-        features = coarse if is_told else None
+        # Of a clip shorter than a window there is no spectrum.
+        is_long = coarse is not None and batches[0].shape[1] > coarse.window_length
+        features = coarse if is_long else None
         with _one_thread():
             for audited in _audit(list(chains), planned, batches, seed=seed, features=features):
                 found.append(audited)
@@ -166,7 +167,7 @@ def _judged(facts: OperationFacts | ChainFacts) -> tuple[tuple[Rule, ...], tuple
 
 def _batches(clips: ClipsOf, *, seed: int, num_clips: int | None) -> list[Tensor]:
     """The clips with which a first epoch begins: (batch, time) float32 in [-1, 1) each."""
-    waveforms = data.load(**clips._asdict())
+    waveforms = data.load(*clips)
     length = waveforms.samples.shape[1]
     batch = min(_BATCH, max(_SMALLEST_BATCH, _BATCH_SAMPLES // length))
     order = _first_order(waveforms, seed)[: num_clips or batch]

@@ -71,7 +71,7 @@ def make_up(trials: Iterable[Trial]) -> dict[str, Makeup]:
     for trial in trials:
         clips = trial.config.clips
         if clips not in opened:
-            opened[clips] = data.load(**clips._asdict())
+            opened[clips] = data.load(*clips)
         made[trial.id] = _makeup(trial.config, opened[clips])
     return made
 

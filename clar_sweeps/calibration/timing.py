@@ -108,7 +108,7 @@ def _save(trainer: Trainer, path: Path) -> None:
 
 
 def _trainer(config: TrialConfig) -> Trainer:
-    waveforms = data.load(config.dataset, condition=config.condition, folder=config.folder)
+    waveforms = data.load(*config.clips)
     return Trainer(config, waveforms)
 
 
@@ -175,7 +175,7 @@ def _chain(config: TrialConfig) -> Chain:
 
 def _waveforms(config: TrialConfig, *, clips: int) -> Tensor:
     """The first training clips, (clips, time), on the config's device."""
-    waveforms = data.load(config.dataset, condition=config.condition, folder=config.folder)
+    waveforms = data.load(*config.clips)
     loader = WaveformLoader(waveforms, choose_device(config.device))
     (batch,) = loader.batches([torch.from_numpy(waveforms.indices("train")[:clips])])
     return batch

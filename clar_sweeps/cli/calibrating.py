@@ -4,7 +4,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,17 +60,18 @@ def calibrate(plan: Plan, work: run_folder.Work, manner: Manner) -> Cost | None:
             "timed; drop it, or set ranks_per_trial and gpus_per_trial to at most 1"
         )
     with run_folder.held(plan.run):  # a run in it would be timed along
-        cost, slowdown = _measure(plan.run, work.to_run, slots, manner)
+        left = {trial.id: _share_left(plan.run, trial) for trial in work.to_run}
+        cost, slowdown = _measure(plan.run, work.to_run, left, slots, manner)
         write_cost(plan.run, cost)
-    left = sum(_share_left(plan.run, trial) * cost.seconds[trial.id] for trial in work.to_run)
-    _show(plan, cost, manner, slot_hours=left / 3600)
+    seconds = sum(share * cost.seconds[trial] for trial, share in left.items())
+    _show(plan, cost, manner, slot_hours=seconds / 3600)
     if slowdown > _NOTEWORTHY:
         print(_others(slowdown, cost), flush=True)
     return cost
 
 
 def _measure(
-    run: Path, trials: Sequence[Trial], slots: Slots, manner: Manner
+    run: Path, trials: Sequence[Trial], left: Mapping[str, float], slots: Slots, manner: Manner
 ) -> tuple[Cost, float]:
     """The prediction, and how many times as long others made it take."""
     console = Console(stderr=True, highlight=False)
@@ -96,7 +97,6 @@ def _measure(
         shares_processes=manner.local or share_processes(slots, trials),
         is_wall_known=manner.address is None,
     )
-    left = {trial.id: _share_left(run, trial) for trial in trials}
     cost = predict(trials, makeups, measured, circumstances, left=left)
     return cost, measured.slowdown
 

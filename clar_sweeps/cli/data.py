@@ -135,11 +135,11 @@ def prepare_datasets(trials: Sequence[Trial], console: Console) -> None:
     from clar_sweeps import data
 
     for clips in dict.fromkeys(trial.config.clips for trial in trials):
-        needs = data.needs(**clips._asdict())
+        needs = data.needs(*clips)
         if 0 < needs.download_bytes <= data.LARGE_DOWNLOAD_BYTES:
             _tell_needs(console, clips.title, needs)
         with data_progress(console, clips.title) as progress:
-            data.prepare(**clips._asdict(), progress=progress)
+            data.prepare(*clips, progress=progress)
 
 
 def show_missing_datasets(trials: Sequence[Trial]) -> None:
@@ -148,12 +148,12 @@ def show_missing_datasets(trials: Sequence[Trial]) -> None:
 
     told: set[Path] = set()  # nsynth11 and nsynth128 share a cache
     for clips in dict.fromkeys(trial.config.clips for trial in trials):
-        cache = data.cache_folder(**clips._asdict())
-        if cache in told or data.is_prepared(**clips._asdict()):
+        cache = data.cache_folder(*clips)
+        if cache in told or data.is_prepared(*clips):
             continue
         told.add(cache)
         try:
-            needs = data.needs(**clips._asdict())
+            needs = data.needs(*clips)
         except DataError as error:
             print(error)
             continue

@@ -85,7 +85,7 @@ def write_gallery(config: TrialConfig, *, clip: str | None, out: Path) -> list[P
     from clar_sweeps.gallery import choose_clip, find_clip, make_gallery, sounds
     from clar_sweeps.records import write_atomically
 
-    waveforms = data.load(**config.clips._asdict())
+    waveforms = data.load(*config.clips)
     gallery = make_gallery(
         waveforms,
         config.augment,

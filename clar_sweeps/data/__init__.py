@@ -70,9 +70,9 @@ LARGE_DOWNLOAD_BYTES = 3_000_000_000
 
 def prepare(
     name: str,
-    *,
     condition: str | None = None,
     folder: str | None = None,
+    *,
     source: Path | None = None,
     clip_seconds: float | None = None,
     may_download_large: bool = False,
@@ -147,7 +147,7 @@ def prepare(
     return _seen(choice, waveforms)
 
 
-def load(name: str, *, condition: str | None = None, folder: str | None = None) -> Waveforms:
+def load(name: str, condition: str | None = None, folder: str | None = None) -> Waveforms:
     """Open the cache of a dataset.
 
     Raises:
@@ -159,9 +159,9 @@ def load(name: str, *, condition: str | None = None, folder: str | None = None) 
 
 def verify(
     name: str,
-    *,
     condition: str | None = None,
     folder: str | None = None,
+    *,
     progress: Progress | None = None,
 ) -> Waveforms:
     """Open the cache of a dataset and compare all of it with its checksum.
@@ -173,7 +173,7 @@ def verify(
     return _seen(choice, verify_cache(choice.cache, remedy=choice.remedy, progress=progress))
 
 
-def is_prepared(name: str, *, condition: str | None = None, folder: str | None = None) -> bool:
+def is_prepared(name: str, condition: str | None = None, folder: str | None = None) -> bool:
     """Return whether the cache of a dataset is there; `load` says whether it is whole.
 
     Raises:
@@ -182,7 +182,7 @@ def is_prepared(name: str, *, condition: str | None = None, folder: str | None =
     return cache_folder(name, condition=condition, folder=folder).is_dir()
 
 
-def cache_folder(name: str, *, condition: str | None = None, folder: str | None = None) -> Path:
+def cache_folder(name: str, condition: str | None = None, folder: str | None = None) -> Path:
     """Return where the cache of a dataset lies.
 
     Raises:
@@ -200,9 +200,9 @@ def prepared_folders() -> list[str]:
 
 def needs(
     name: str,
-    *,
     condition: str | None = None,
     folder: str | None = None,
+    *,
     source: Path | None = None,
     clip_seconds: float | None = None,
 ) -> Needs:

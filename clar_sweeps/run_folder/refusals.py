@@ -40,8 +40,7 @@ def refuse_other_clips(to_run: Iterable[Trial], run: Path) -> None:
     from clar_sweeps import data  # numpy, which `plan` and `status` do without
 
     prepared = {
-        clips: data.load(**clips._asdict()).digest
-        for clips in {trial.config.clips for trial in to_run}
+        clips: data.load(*clips).digest for clips in {trial.config.clips for trial in to_run}
     }
     plan = read_plan(run)
     for trial in (*plan.baselines, *plan.trials):

@@ -11,5 +11,5 @@ def follow(config: TrialConfig, ranks: Ranks) -> None:
 
     Reads nothing of the trial's folder: what a checkpoint held comes from rank 0.
     """
-    waveforms = data.load(**config.clips._asdict())
+    waveforms = data.load(*config.clips)
     Trainer(config, waveforms, ranks=ranks).follow()

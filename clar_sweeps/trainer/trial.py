@@ -92,7 +92,7 @@ def _train_to_end(
     ranks: Ranks,
 ) -> records.State:
     config, checkpoint, ledger = trial.config, folder / "checkpoint.pt", Ledger()
-    waveforms = data.load(**config.clips._asdict())
+    waveforms = data.load(*config.clips)
     trainer = Trainer(config, waveforms, on_step=heartbeat.step, ranks=ranks)
     if trainer.training_set.labelled is not None:
         records.write_json(folder / "labelled.json", trainer.training_set.labelled.manifest)

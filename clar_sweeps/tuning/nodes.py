@@ -138,7 +138,7 @@ def _digests_of(trials: Iterable[Trial]) -> list[tuple[ClipsOf, str]]:
     from clar_sweeps import data
 
     wanted = dict.fromkeys(trial.config.clips for trial in trials)
-    return [(clips, data.load(**clips._asdict()).digest) for clips in wanted]
+    return [(clips, data.load(*clips).digest) for clips in wanted]
 
 
 def _nodes() -> list[_Node]:
@@ -257,13 +257,13 @@ def _prepare_here(digests: list[tuple[ClipsOf, str]]) -> list[str]:
         try:
             # One that stands is not made anew, even from recordings that are other ones here:
             # it may be the cache that all share.
-            is_there = data.is_prepared(**clips._asdict())
-            found = (data.load if is_there else data.prepare)(**clips._asdict()).digest
+            is_there = data.is_prepared(*clips)
+            found = (data.load if is_there else data.prepare)(*clips).digest
         except (ClarSweepsError, OSError) as error:
             faults.append(str(error))
             continue
         if found != wanted:
-            cache, name = data.cache_folder(**clips._asdict()), clips.folder or clips.name
+            cache, name = data.cache_folder(*clips), clips.folder or clips.name
             faults.append(
                 f"{cache}: holds other clips of {name} (digest {found[:12]}) than here "
                 f"({wanted[:12]}); copy the cache from here, or prepare both from the same "
